@@ -1,0 +1,27 @@
+import { execFileSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { loaderOptions } from "#shared/rpc/loader-options.ts";
+import { writeConfigSchema } from "./write-config-schema.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** The loader's options as flags of proto-loader-gen-types: constructors by name, `true` as a bare flag. */
+function loaderFlags(): string[] {
+  return Object.entries(loaderOptions).map(([name, value]) =>
+    typeof value === "function" ? `--${name}=${value.name}` : `--${name}`,
+  );
+}
+
+function generateProtoTypes(): void {
+  rmSync(`${root}/proto/gen`, { recursive: true, force: true });
+  const fixed = ["--importFileExtension=.ts", "--grpcLib=@grpc/grpc-js", "--outDir=proto/gen", "--includeDirs=proto"];
+  execFileSync("proto-loader-gen-types", [...loaderFlags(), ...fixed, "--", "worker/v1/worker.proto"], {
+    cwd: root,
+    stdio: "inherit",
+    env: { ...process.env, PATH: `${root}/node_modules/.bin:${process.env["PATH"] ?? ""}` },
+  });
+}
+
+generateProtoTypes();
+writeConfigSchema();

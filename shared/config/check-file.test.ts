@@ -1,0 +1,169 @@
+import { describe, expect, test } from "vitest";
+import { checkFile } from "./check-file.ts";
+import { ConfigError } from "./config-error.ts";
+import { parseFile } from "./parse-file.ts";
+
+function faults(text: string, environment: Readonly<Record<string, string>> = {}): string[] {
+  try {
+    checkFile(parseFile(text), environment, undefined);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults.map(({ path, message }) => `${path}: ${message}`);
+    throw error;
+  }
+  return [];
+}
+
+test("every fault is reported at once, each with its path", () => {
+  const found = faults(`
+    server: { port: 99999, heartbeat_after: soon, cors_origins: "*", max_body_bytes: 32MB }
+    providers:
+      first: { type: anthropic, base_url: "ftp://x", connections: 0, auth: basic }
+      second: { api_key: a }
+      "a b": { type: anthropic }
+    models:
+      claude-opus-5: { routes: [frist, { model: x }, 7] }
+      claude-opus-4-8: { aliases: [claude-opus-5, opus], routes: [] }
+      claude-sonnet-5: { aliases: [opus2, opus2], created_at: 2026-13-40 }
+    keys:
+      - { name: ci }
+      - { name: ci, key: a, sha256: b }
+      - { key: c, limits: { rpm: 0 } }
+    oidc:
+      - { name: gh, issuer: "https://x", audience: [], claims: {} }
+    log: { level: loud }
+  `);
+  expect(found.toSorted()).toEqual(
+    [
+      "server.port: must be a whole number from 0 to 65535",
+      "server.heartbeat_after: must be a time such as 500ms, 240s, 10m, or a number of seconds",
+      "server.cors_origins: must be a list",
+      "server.max_body_bytes: must be a size such as 512KiB, 32MiB, or a number of bytes",
+      "providers.first.base_url: must be an http(s) URL without credentials, query or fragment",
+      "providers.first.connections: must be a whole number from 1 to 65535",
+      "providers.first.auth: must be one of x-api-key, bearer",
+      "providers.second.type: is missing",
+      "providers: has a member whose name cannot be used",
+      "models.claude-opus-5.routes[1].provider: is missing",
+      "models.claude-opus-5.routes[2]: must be the name of a provider, or a mapping with `provider` and `model`",
+      "models.claude-opus-4-8.routes: must be a list with at least one route",
+      "models.claude-sonnet-5.aliases[1]: this is an alias of `claude-sonnet-5` already",
+      "models.claude-sonnet-5.created_at: there is no such date",
+      "keys[0]: needs `key` or `sha256`",
+      "keys[1].sha256: must be 64 hex digits",
+      "keys[2].name: is missing",
+      "keys[2].limits.rpm: must be a whole number, at least 1",
+      "oidc[0].audience: must be text or a list of texts",
+      "oidc[0].claims: must be a mapping with at least one claim",
+      "log.level: must be one of trace, debug, info, warn, error, fatal, silent",
+    ].toSorted(),
+  );
+});
+
+test("names have to point at something, and be told once", () => {
+  const found = faults(`
+    providers: { first: { type: anthropic }, second: { type: anthropic } }
+    models:
+      claude-opus-5: { aliases: [opus], routes: [frist, second, second, { provider: second, model: x }] }
+      claude-opus-4-8: { aliases: [claude-opus-5, opus] }
+    keys: [{ name: ci, key: a }, { name: ci, key: b }, { name: again, key: a }, { name: both, key: c, sha256: "" }]
+  `);
+  expect(found).toEqual([
+    "keys[3].sha256: must not be empty",
+    "models.claude-opus-5.routes[0]: there is no provider of this name (did you mean `first`?)",
+    "models.claude-opus-5.routes[2]: the same route twice",
+    "models.claude-opus-4-8.aliases[0]: this is the name of a model",
+    "models.claude-opus-4-8.aliases[1]: this is an alias of `claude-opus-5` already",
+    "keys[2]: is the same key as `ci`",
+    "keys[1].name: the same name twice",
+  ]);
+});
+
+test.each([
+  ["servers: {}", "servers: unknown member (did you mean `server`?)"],
+  ["server: { heartbeat: 1 }", "server.heartbeat: unknown member"],
+  ["server: { heartbeatAfter: 1 }", "server.heartbeatAfter: unknown member (did you mean `heartbeat_after`?)"],
+  [
+    "providers: { a: { type: anthropic, baseurl: x } }",
+    "providers.a.baseurl: unknown member (did you mean `base_url`?)",
+  ],
+  ["models: { claude-opus-5: { alias: [x] } }", "models.claude-opus-5.alias: unknown member (did you mean `aliases`?)"],
+])("an unknown member gets a hint: %s", (text, fault) => {
+  expect(faults(text)).toContain(fault);
+});
+
+test("a type that comes later says so, and only that", () => {
+  const text = `
+    providers: { bedrock-us: { type: bedrock, region: us-east-1 }, first: { type: anthropic } }
+    models: { claude-opus-5: { routes: [bedrock-us, first] } }
+  `;
+  expect(faults(text)).toEqual(["providers.bedrock-us.type: `bedrock` is not yet supported"]);
+});
+
+test("an unknown type is none of ours", () => {
+  expect(faults("providers: { a: { type: cohere } }")).toEqual(["providers.a.type: must be one of anthropic"]);
+});
+
+describe("secrets", () => {
+  test.each([
+    ["a key that is no text", "keys: [{ name: a, key: { s3cret: 1 } }]"],
+    ["a key without a space after its name", "providers: { a: { type: anthropic, api_key:s3cret } }"],
+    ["an unquoted key that begins as an alias", "keys: [{ name: a, key: *s3cret }]"],
+    ["an unquoted key that begins as a tag", "keys: [{ name: a, key: @s3cret }]"],
+    ["a URL with a password", 'redis: { url: "http://:s3cret@redis" }'],
+    ["a provider's URL with credentials", 'providers: { a: { type: anthropic, base_url: "https://u:s3cret@x" } }'],
+    ["a bad hash", "keys: [{ name: a, sha256: s3cret }]"],
+    ["a bad encryption key", "redis: { encryption_key: s3cret }"],
+    ["a line break in a header", 'providers: { a: { type: anthropic, headers: { x: "s3cret\\nz: 1" } } }'],
+    ["a doubled member", "redis: { url: s3cret, url: s3cret }"],
+    ["a broken quote", 'redis: { url: "s3cret }'],
+  ])("%s is refused and not repeated", (_, text) => {
+    const found = faults(text).join("\n");
+    expect(found).not.toBe("");
+    expect(found).not.toContain("s3cret");
+  });
+});
+
+describe("the file as a whole", () => {
+  test.each([
+    ["", []],
+    ["# nothing\n", []],
+    ["server:\nkeys:\n", []],
+    ["[1]", [": must be a mapping"]],
+    ["server: { port: 1 }\nserver: { port: 2 }\n", [": line 2, column 1: the same member twice"]],
+    ["server:\n\tport: 1\n", [": line 2, column 1: a tab in the indentation"]],
+  ])("%j", (text, expected) => {
+    expect(faults(text)).toEqual(expected);
+  });
+
+  test("an alias inside its own anchor ends", () => {
+    expect(faults("server: &s { host: *s }")).not.toEqual([]);
+  });
+
+  test("JSON is YAML", () => {
+    expect(faults('{ "server": { "port": 1 } }')).toEqual([]);
+  });
+});
+
+describe("values from the environment", () => {
+  test("a variable alone may be a number or a truth value", () => {
+    const text = 'server: { port: "${P}", max_waiting: "${W:-7}" }\nengine: { rerun_sent: "${R}" }';
+    const { server, engine } = checkFile(parseFile(text), { P: "9000", R: "false" }, undefined);
+    expect(server).toMatchObject({ port: 9_000, max_waiting: 7 });
+    expect(engine).toMatchObject({ rerun_sent: false });
+  });
+
+  test("digits stay text where text is wanted", () => {
+    const { keys } = checkFile(parseFile('keys: [{ name: a, key: "${K}" }]'), { K: "123" }, undefined);
+    expect(keys?.[0]?.key).toBe("123");
+  });
+
+  test("a number that was written as text in the file is a fault", () => {
+    expect(faults('server: { port: "9000" }')).toEqual(["server.port: must be a whole number from 0 to 65535"]);
+  });
+
+  test("a value never becomes structure", () => {
+    const text = 'workers: { token: "${T}" }';
+    const { workers } = checkFile(parseFile(text), { T: "x }\nkeys: [${HOME}] #" }, undefined);
+    expect(workers).toEqual({ token: "x }\nkeys: [${HOME}] #" });
+  });
+});

@@ -1,0 +1,96 @@
+import { workerListenFaults } from "./check-worker-listen.ts";
+import { checkShape } from "./check-shape.ts";
+import { ConfigError, formatPath, type ConfigFault, type Fault, type PathPart } from "./config-error.ts";
+import { crossCheck, hashOf } from "./cross-check.ts";
+import { applyEnvironment, type SetMember } from "./environment.ts";
+import { fileSchema } from "./file-schema.ts";
+import type { FileShape } from "./file-shape.ts";
+import { interpolate, type Environment } from "./interpolate.ts";
+import type { ServiceName } from "./schema.ts";
+import { workersOf } from "./read-config.ts";
+
+type Mapping = Record<string, unknown>;
+
+/** Provider types that are named already and come later. */
+const laterTypes: readonly unknown[] = ["bedrock", "vertex", "foundry", "openai", "gemini"];
+
+/**
+ * A parsed file with the environment's values put in, checked whole. Throws a ConfigError with every fault, also those
+ * across members, of which the parts without faults of their own are judged.
+ */
+export function checkFile(parsed: unknown, environment: Environment, process: ServiceName | undefined): FileShape {
+  const keysMayLack = process === "worker" || process === "dispatcher" || process === "simulator";
+  const mayLack = (path: readonly PathPart[]): boolean =>
+    (process !== "worker" && isSecretOf("providers", path)) || (keysMayLack && isSecretOf("keys", path));
+  const { tree, faults, substituted } = interpolate(parsed, environment, { mayLack });
+  if (!isMapping(tree)) throw new ConfigError([{ path: "", message: "must be a mapping" }]);
+  // A section whose members are all commented out is written, and null.
+  for (const [section, value] of Object.entries(tree)) if (value === null) delete tree[section];
+  const set = applyEnvironment(tree, environment);
+  const providers = isMapping(tree["providers"]) ? Object.keys(tree["providers"]) : [];
+  const convertible = new Set([...substituted, ...set.map(({ path }) => formatPath(path))]);
+
+  const typeFaults = laterTypeFaults(tree);
+  const known = without(tree, typeFaults);
+  const lacking = new Set(faults.map(({ at }) => formatPath(at)));
+  const misshapen = checkShape(known, fileSchema, convertible).filter(({ at }) => !lacking.has(formatPath(at)));
+  const shapeFaults = [...faults, ...typeFaults, ...misshapen];
+  const sound = without(known, shapeFaults) as FileShape;
+  const all = [...shapeFaults, ...crossCheck(sound, { keysMayLack, providers })];
+  if (process === "worker") all.push(...workerListenFaults(workersOf(sound)));
+  if (all.length > 0) throw new ConfigError(nameFaults(all, set));
+  return withoutLackingKeys(sound);
+}
+
+const secretMembers: Readonly<Record<string, readonly unknown[]>> = {
+  providers: ["api_key", "headers"],
+  keys: ["key", "sha256"],
+};
+
+function isSecretOf(section: string, [first, , member]: readonly PathPart[]): boolean {
+  return first === section && (secretMembers[section] ?? []).includes(member);
+}
+
+function laterTypeFaults(tree: Mapping): Fault[] {
+  const providers = isMapping(tree["providers"]) ? Object.entries(tree["providers"]) : [];
+  return providers.flatMap(([name, provider]) => {
+    const type = isMapping(provider) ? provider["type"] : undefined;
+    const message = `\`${String(type)}\` is not yet supported`;
+    return laterTypes.includes(type) ? [{ at: ["providers", name, "type"], message }] : [];
+  });
+}
+
+/** A copy without the entries (of a mapping or list in the first level) and the whole sections that have faults. */
+function without(tree: Mapping, faults: readonly Fault[]): Mapping {
+  const copy: Mapping = { ...tree };
+  for (const [section, value] of Object.entries(copy)) {
+    const own = faults.filter(({ at }) => at[0] === section);
+    const bad = new Set(own.map(({ at }) => at[1]));
+    if (own.length === 0) continue;
+    if (bad.has(undefined)) delete copy[section];
+    else if (Array.isArray(value))
+      copy[section] = (value as unknown[]).map((item, index) => (bad.has(index) ? undefined : item));
+    else if (isMapping(value))
+      copy[section] = Object.fromEntries(Object.entries(value).filter(([name]) => !bad.has(name)));
+  }
+  return copy;
+}
+
+/** In the words of the file, or of the environment variable that set the member; each once. */
+function nameFaults(faults: readonly Fault[], set: readonly SetMember[]): ConfigFault[] {
+  const named = new Map<string, ConfigFault>();
+  for (const { at, message } of faults) {
+    const source = set.find(({ path }) => path.every((part, index) => at[index] === part));
+    const path = source?.variable ?? formatPath(at);
+    named.set(`${path}: ${message}`, { path, message });
+  }
+  return [...named.values()];
+}
+
+function withoutLackingKeys(file: FileShape): FileShape {
+  return file.keys ? { ...file, keys: file.keys.filter((key) => hashOf(key) !== undefined) } : file;
+}
+
+function isMapping(value: unknown): value is Mapping {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

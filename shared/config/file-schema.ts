@@ -1,0 +1,168 @@
+import { Type, type TSchema } from "typebox";
+import { choiceSchema, flagSchema, integerSchema, listSchema, rules, textSchema } from "./fields.ts";
+import { providerTypes } from "./schema.ts";
+import { closedObject, sectionSchema } from "./section.ts";
+import * as sections from "./sections.ts";
+
+const many = Number.MAX_SAFE_INTEGER;
+const positive = { min: 1, max: many };
+
+/** A mapping whose names are the operator's own. */
+function record(description: string, name: string, value: TSchema): TSchema {
+  return Type.Record(Type.String({ pattern: name }), value, {
+    additionalProperties: false,
+    description,
+    errorMessage: "must be a mapping",
+  });
+}
+
+export const providerNamePattern = rules.word.pattern;
+export const modelNamePattern = "^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$";
+const headerNamePattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+
+const headerValue = textSchema("Value of the header.", {
+  pattern: "^[\\x20-\\x7e\\x80-\\xff]*$",
+  errorMessage: "must be a header value on one line",
+});
+
+const provider = closedObject("One upstream account.", {
+  type: choiceSchema("Which API it speaks.", providerTypes),
+  base_url: Type.Optional(textSchema("Where it is; the vendor's address if absent.", rules.httpUrl)),
+  api_key: Type.Optional(textSchema("The account's key; only workers see it.")),
+  auth: Type.Optional(choiceSchema("The header the key goes in.", ["x-api-key", "bearer"], "x-api-key")),
+  headers: Type.Optional(record("Headers to send with every request.", headerNamePattern, headerValue)),
+  connections: Type.Optional(integerSchema("Most connections of one worker.", { min: 1, max: 65_535 }, 256)),
+  rerun_sent: Type.Optional(flagSchema("Overrides engine.rerun_sent for this provider.")),
+  threads: Type.Optional(
+    flagSchema("Whether it keeps message threads; by default only the vendor's own address does."),
+  ),
+  models: Type.Optional(
+    record(
+      "Its own id of a model, where that is not the catalogue's name.",
+      modelNamePattern,
+      textSchema("Upstream id."),
+    ),
+  ),
+});
+
+const route = Type.Union(
+  [
+    textSchema("A provider, which knows the model by this name or by its `models`."),
+    closedObject("A provider and its own id of the model.", {
+      provider: textSchema("Name of a provider."),
+      model: Type.Optional(textSchema("Upstream id.")),
+    }),
+  ],
+  { errorMessage: "must be the name of a provider, or a mapping with `provider` and `model`" },
+);
+
+const model = closedObject("One model that callers may ask for.", {
+  aliases: Type.Optional(listSchema("Further names of it.", textSchema("An alias."))),
+  routes: Type.Optional(
+    Type.Array(route, {
+      minItems: 1,
+      description: "Targets in the order in which they are tried; every provider if absent.",
+      errorMessage: "must be a list with at least one route",
+    }),
+  ),
+  display_name: Type.Optional(textSchema("Name for people.")),
+  created_at: Type.Optional(textSchema("When it came out.", rules.instant)),
+  max_input_tokens: Type.Optional(integerSchema("Size of its context.", positive)),
+  max_tokens: Type.Optional(integerSchema("Most tokens of an answer.", positive)),
+  claude: Type.Optional(
+    flagSchema("Whether it is served under the Claude-only prefixes; by default if its name says so."),
+  ),
+});
+
+const modelGlobs = listSchema(
+  "Models it may use, `*` for any run of characters; every model if absent.",
+  textSchema("A glob."),
+);
+
+const limits = closedObject("What it may use.", {
+  rpm: Type.Optional(integerSchema("Calls a minute.", positive)),
+  concurrent: Type.Optional(integerSchema("Calls at a time.", positive)),
+});
+
+const key = closedObject("One key that callers may use; `key` or `sha256`.", {
+  name: textSchema("Name of the key, in logs and metrics.", rules.word),
+  key: Type.Optional(textSchema("The key itself.")),
+  sha256: Type.Optional(textSchema("SHA-256 of the key, so that the file holds no secret.", rules.sha256)),
+  models: Type.Optional(modelGlobs),
+  limits: Type.Optional(limits),
+  expires_at: Type.Optional(textSchema("When it ends.", rules.instant)),
+  disabled: Type.Optional(flagSchema("True: refused.", false)),
+});
+
+const oidc = closedObject("One issuer of tokens that callers may use instead of a key.", {
+  name: textSchema("Name of the entry, in logs and metrics.", rules.word),
+  issuer: textSchema("The token's `iss`.", rules.httpUrl),
+  audience: Type.Union(
+    [
+      textSchema("The token's `aud`."),
+      Type.Array(textSchema("An `aud`."), { minItems: 1, errorMessage: "must be text or a list of texts" }),
+    ],
+    {
+      errorMessage: "must be text or a list of texts",
+    },
+  ),
+  claims: Type.Record(Type.String({ pattern: "^[^\\s]+$" }), textSchema("A glob."), {
+    additionalProperties: false,
+    minProperties: 1,
+    description: "What the token has to say, by claim: globs. An issuer alone is everybody's, so name at least one.",
+    errorMessage: "must be a mapping with at least one claim",
+  }),
+  jwks_uri: Type.Optional(
+    textSchema("Where the issuer's keys are; by default its discovery document says.", rules.httpUrl),
+  ),
+  models: Type.Optional(modelGlobs),
+  limits: Type.Optional(limits),
+});
+
+const redis = sectionSchema("Queues, replies, limits.", {
+  ...sections.redisFields,
+  encryptionKey: {
+    schema: textSchema("Encrypts bodies and outcomes at rest: 32 bytes as 64 hex digits or base64.", {
+      pattern: "^(?:|[0-9a-fA-F]{64}|[A-Za-z0-9+/]{43}=)$",
+      errorMessage: "must be 32 bytes as 64 hex digits or as base64",
+    }),
+    read: String,
+    fallback: undefined,
+  },
+});
+
+const workers = sectionSchema("Where the workers are, and how they are known.", {
+  ...sections.workersFields,
+  tls: {
+    schema: closedObject("Paths of PEM files; both sides show a certificate of this authority.", {
+      ca: textSchema("The authority's certificate."),
+      cert: textSchema("This process' certificate."),
+      key: textSchema("Its key."),
+    }),
+    read: (value) => value,
+    fallback: undefined,
+  },
+});
+
+/** Everything sluice.yaml may say. The source of sluice.schema.json. */
+export const fileSchema: TSchema = closedObject("Configuration of Sluice.", {
+  server: Type.Optional(sectionSchema("The HTTP front.", sections.serverFields)),
+  redis: Type.Optional(redis),
+  workers: Type.Optional(workers),
+  providers: Type.Optional(record("Upstream accounts, by a name of yours.", providerNamePattern, provider)),
+  models: Type.Optional(
+    record(
+      "The models that are served; every built-in one if absent.",
+      modelNamePattern,
+      Type.Union([model, Type.Null()]),
+    ),
+  ),
+  keys: Type.Optional(listSchema("Who may call.", key)),
+  oidc: Type.Optional(listSchema("Who else may call.", oidc)),
+  engine: Type.Optional(sectionSchema("Retries and time-outs.", sections.engineFields)),
+  lanes: Type.Optional(sectionSchema("How much a dispatcher runs at a time.", sections.lanesFields)),
+  trace: Type.Optional(sectionSchema("Traces of calls.", sections.traceFields)),
+  outcomes: Type.Optional(sectionSchema("Outcomes of queued calls.", sections.outcomesFields)),
+  ops: Type.Optional(sectionSchema("Health and metrics.", sections.opsFields)),
+  log: Type.Optional(sectionSchema("Logging.", sections.logFields)),
+});

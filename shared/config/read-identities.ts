@@ -1,0 +1,37 @@
+import { createHash } from "node:crypto";
+import type { KeyShape, LimitsShape, OidcShape } from "./file-shape.ts";
+import type { KeyConfig, LimitsConfig, OidcConfig } from "./schema.ts";
+
+/** Lower-case hex of a key's SHA-256, the only form in which keys are kept. */
+export function hashKey(key: string): string {
+  return createHash("sha256").update(key, "utf8").digest("hex");
+}
+
+export function readKey(written: KeyShape): KeyConfig {
+  const { name, key, sha256, models, limits, expires_at: expiresAt, disabled } = written;
+  return {
+    name,
+    sha256: sha256 === undefined ? hashKey(key ?? "") : sha256.toLowerCase(),
+    ...(models ? { models: [...models] } : {}),
+    ...(limits ? { limits: readLimits(limits) } : {}),
+    ...(expiresAt === undefined ? {} : { expiresAt: Date.parse(expiresAt) }),
+    ...(disabled === undefined ? {} : { disabled }),
+  };
+}
+
+export function readOidc(written: OidcShape): OidcConfig {
+  const { name, issuer, audience, claims, jwks_uri: jwksUri, models, limits } = written;
+  return {
+    name,
+    issuer,
+    audience: typeof audience === "string" ? [audience] : [...audience],
+    claims: Object.assign(Object.create(null) as Record<string, string>, claims),
+    ...(jwksUri === undefined ? {} : { jwksUri }),
+    ...(models ? { models: [...models] } : {}),
+    ...(limits ? { limits: readLimits(limits) } : {}),
+  };
+}
+
+function readLimits({ rpm, concurrent }: LimitsShape): LimitsConfig {
+  return { ...(rpm === undefined ? {} : { rpm }), ...(concurrent === undefined ? {} : { concurrent }) };
+}

@@ -1,0 +1,169 @@
+/**
+ * The configuration as the processes use it: defaults filled in, durations in milliseconds, keys hashed, frozen.
+ * What the file may say, in its own snake_case words, is `file-schema.ts`.
+ */
+export interface SluiceConfig {
+  readonly server: ServerConfig;
+  readonly redis: RedisConfig;
+  readonly workers: WorkersConfig;
+  /** By name, in the file's order; without a prototype, so a name that a caller made up finds nothing. */
+  readonly providers: Readonly<Record<string, ProviderConfig>>;
+  /** By catalogue name, without a prototype. Empty: every built-in model through every provider that speaks for it. */
+  readonly models: Readonly<Record<string, ModelConfig>>;
+  readonly keys: readonly KeyConfig[];
+  readonly oidc: readonly OidcConfig[];
+  readonly engine: EngineConfig;
+  readonly lanes: LanesConfig;
+  readonly trace: { readonly ttlMs: number };
+  readonly outcomes: { readonly ttlMs: number };
+  readonly ops: OpsConfig;
+  readonly log: { readonly level: LogLevel };
+}
+
+export interface ServerConfig {
+  readonly host: string;
+  readonly port: number;
+  /** What callers reach the gateway by, without a trailing slash; empty: taken from the request. */
+  readonly publicUrl: string;
+  readonly corsOrigins: readonly string[];
+  readonly heartbeatAfterMs: number;
+  readonly commitAfterMs: number;
+  readonly maxBodyBytes: number;
+  readonly bodyBudgetBytes: number;
+  readonly bodyTimeoutMs: number;
+  readonly minBodyBytesPerSecond: number;
+  readonly pingAfterMs: number;
+  readonly streamIdleMs: number;
+  readonly maxStreamMs: number;
+  /** True: every proxy is believed; a list: only these addresses and networks. */
+  readonly trustProxy: boolean | readonly string[];
+  readonly drainMs: number;
+  /** Open calls beyond which new ones are shed. */
+  readonly maxWaiting: number;
+}
+
+export interface RedisConfig {
+  readonly url: string;
+  readonly prefix: string;
+  /** Encrypts bodies and outcomes at rest: 32 bytes as 64 hex digits or base64. */
+  readonly encryptionKey?: string;
+}
+
+export interface WorkersConfig {
+  /** Any gRPC name: `dns:///worker:50051`, `ipv4:127.0.0.1:50051,127.0.0.1:50052`. */
+  readonly address: string;
+  readonly listen: string;
+  readonly token: string;
+  /** Paths of PEM files. */
+  readonly tls?: TlsConfig;
+}
+
+export interface TlsConfig {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+export const providerTypes = ["anthropic"] as const;
+export type ProviderType = (typeof providerTypes)[number];
+
+export type ProviderConfig = AnthropicProviderConfig;
+
+export interface AnthropicProviderConfig {
+  readonly type: "anthropic";
+  /** Without a trailing slash. */
+  readonly baseUrl: string;
+  /** Absent in every process but the worker, and for a server that asks for none. */
+  readonly apiKey?: string;
+  readonly auth: "x-api-key" | "bearer";
+  /** Sent with every request, lower case. Absent in every process but the worker. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly connections: number;
+  /** Overrides `engine.rerunSent` for this provider. */
+  readonly rerunSent?: boolean;
+  /** Whether message threads can be kept there. */
+  readonly threads: boolean;
+  /** Upstream model id by catalogue name, where they differ; without a prototype. */
+  readonly models: Readonly<Record<string, string>>;
+}
+
+export interface RouteConfig {
+  readonly provider: string;
+  /** Upstream model id. */
+  readonly model: string;
+}
+
+export interface ModelConfig {
+  readonly aliases: readonly string[];
+  /** In the order in which they are tried; never empty. */
+  readonly routes: readonly RouteConfig[];
+  readonly displayName?: string;
+  /** RFC 3339. */
+  readonly createdAt?: string;
+  readonly maxInputTokens?: number;
+  readonly maxTokens?: number;
+  readonly claude: boolean;
+}
+
+export interface LimitsConfig {
+  /** Calls a minute. */
+  readonly rpm?: number;
+  /** Calls at a time. */
+  readonly concurrent?: number;
+}
+
+export interface KeyConfig {
+  readonly name: string;
+  /** Lower-case hex. */
+  readonly sha256: string;
+  /** Globs over catalogue names; absent: every model. */
+  readonly models?: readonly string[];
+  readonly limits?: LimitsConfig;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt?: number;
+  readonly disabled?: boolean;
+}
+
+export interface OidcConfig {
+  readonly name: string;
+  readonly issuer: string;
+  readonly audience: readonly string[];
+  /** Claim name to glob; never empty. Without a prototype. */
+  readonly claims: Readonly<Record<string, string>>;
+  readonly jwksUri?: string;
+  readonly models?: readonly string[];
+  readonly limits?: LimitsConfig;
+}
+
+export interface EngineConfig {
+  /** Whether a call that was sent but never answered may be sent once more. */
+  readonly rerunSent: boolean;
+  readonly sameTargetRetries: number;
+  readonly backoffBaseMs: number;
+  readonly backoffMaxMs: number;
+  readonly connectTimeoutMs: number;
+  /** Streams only; a whole answer has until its deadline. */
+  readonly headersTimeoutMs: number;
+}
+
+/** How many jobs of a lane one dispatcher runs at a time. */
+export interface LanesConfig {
+  readonly interactive: number;
+  readonly count: number;
+  readonly background: number;
+}
+
+/** Where /livez, /readyz and /metrics are; a port of 0 is off. */
+export interface OpsConfig {
+  readonly host: string;
+  readonly gateway: number;
+  readonly dispatcher: number;
+  readonly worker: number;
+  readonly simulator: number;
+}
+
+export const serviceNames = ["gateway", "dispatcher", "worker", "simulator", "local"] as const;
+export type ServiceName = (typeof serviceNames)[number];
+
+export const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+export type LogLevel = (typeof logLevels)[number];
