@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { configJsonSchema } from "#shared/config/config-json-schema.ts";
 import { loaderOptions } from "#shared/rpc/loader-options.ts";
 import { writeConfigSchema } from "./write-config-schema.ts";
 
@@ -24,4 +25,5 @@ function generateProtoTypes(): void {
 }
 
 generateProtoTypes();
+writeFileSync(`${root}/sluice.schema.json`, configJsonSchema());
 writeConfigSchema();

@@ -1,0 +1,8 @@
+// Original file: proto/worker/v1/worker.proto
+
+
+export interface Drain {
+}
+
+export interface Drain__Output {
+}

@@ -1,0 +1,8 @@
+// Original file: proto/worker/v1/worker.proto
+
+
+export interface Received {
+}
+
+export interface Received__Output {
+}

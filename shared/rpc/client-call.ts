@@ -1,0 +1,168 @@
+import type { Frame__Output } from "#proto/worker/v1/Frame.ts";
+import type { SentNote, WorkerCall } from "#shared/messages/call.ts";
+import type { AnswerHead, Outcome, StreamTrailer } from "#shared/messages/outcome.ts";
+import { BodyGatherer } from "./body-gatherer.ts";
+import type { Channel, ChannelOwner } from "./channel.ts";
+import {
+  fromEnd,
+  fromHead,
+  fromOutcome,
+  fromResetReason,
+  fromSent,
+  toAttachFrame,
+  toOpenFrame,
+  toReceivedFrame,
+  toResetFrame,
+} from "./frames.ts";
+import type { Session } from "./session.ts";
+
+/** Who is told how one call on one session goes on. Nothing is told after `over` or `ClientCall.cancel()`. */
+export interface ClientCallListener {
+  /** The answer to `attach`. */
+  held?(held: boolean): void;
+  head?(head: AnswerHead): void;
+  data?(chunk: Buffer): void;
+  end?(trailer: StreamTrailer): void;
+  over(result: CallResult): void;
+}
+
+/** How one call on one session ended for its opener. */
+export type CallResult =
+  | { readonly kind: "outcome"; readonly outcome: Outcome }
+  /** A stream came to its end; the listener has its trailer. */
+  | { readonly kind: "ended" }
+  /** `attach`: this worker does not hold the call. */
+  | { readonly kind: "unknown" }
+  | { readonly kind: "superseded" }
+  /** The worker is leaving and has not taken the call. */
+  | { readonly kind: "refused" }
+  | { readonly kind: "failed"; readonly message: string }
+  | { readonly kind: "lost"; readonly sent: SentNote | undefined; readonly begun: boolean };
+
+/** The client's side of one call on one session. */
+export class ClientCall implements ChannelOwner {
+  #channel: Channel;
+  #listener: ClientCallListener;
+  #sent: SentNote | undefined;
+  #begun = false;
+  #acknowledge = true;
+  #outcome: { facts: Buffer; body: BodyGatherer } | undefined;
+
+  private constructor(session: Session, number: number, listener: ClientCallListener) {
+    this.#listener = listener;
+    this.#channel = session.openChannel(number, this);
+  }
+
+  static open(target: CallTarget, request: OpenRequest, listener: ClientCallListener): ClientCall {
+    const { call, keepOrphan } = request;
+    const opened = new ClientCall(target.session, target.number, listener);
+    opened.#acknowledge = keepOrphan;
+    opened.#channel.put(toOpenFrame(target.number, call, keepOrphan));
+    if ("bytes" in call.body && call.body.bytes.length > 0) opened.#channel.send(call.body.bytes);
+    return opened;
+  }
+
+  static attach(target: CallTarget, request: AttachRequest, listener: ClientCallListener): ClientCall {
+    const attached = new ClientCall(target.session, target.number, listener);
+    attached.#channel.put(toAttachFrame(target.number, request.callId, request.delivery));
+    return attached;
+  }
+
+  consumed(bytes: number): void {
+    this.#channel.consumed(bytes);
+  }
+
+  /** Tells the worker that nobody waits any longer. */
+  cancel(): void {
+    this.#channel.put(toResetFrame(this.#channel.number, "cancelled"));
+    this.#channel.close();
+  }
+
+  frame(frame: Frame__Output): void {
+    if (frame.sent) this.#sent = fromSent(frame.sent);
+    else if (frame.head) this.#begin(frame.head);
+    else if (frame.outcome) this.#startOutcome(frame.outcome.facts, frame.outcome.bodyLength);
+    else if (frame.end) this.#end(frame.end);
+    else if (frame.held) this.#answerHeld(frame.held.held);
+    else if (frame.reset) this.#close(this.#resultOfReset(frame));
+  }
+
+  data(bytes: Buffer): void {
+    if (this.#begun) {
+      this.#listener.data?.(bytes);
+    } else if (this.#outcome) {
+      this.#outcome.body.push(bytes);
+      this.#channel.consumed(bytes.length);
+      this.#endOutcome();
+    }
+  }
+
+  room(): void {
+    // The body waits in the channel, and nothing comes after it.
+  }
+
+  finished(): void {
+    // The client never says that it has finished: the worker's answer ends the call.
+  }
+
+  broken(): void {
+    this.#listener.over({ kind: "lost", sent: this.#sent, begun: this.#begun });
+  }
+
+  #begin(head: Buffer): void {
+    this.#begun = true;
+    this.#listener.head?.(fromHead(head));
+  }
+
+  #end(trailer: Buffer): void {
+    this.#channel.close();
+    this.#listener.end?.(fromEnd(trailer));
+    this.#listener.over({ kind: "ended" });
+  }
+
+  #answerHeld(held: boolean): void {
+    this.#listener.held?.(held);
+    if (!held) this.#close({ kind: "unknown" });
+  }
+
+  #startOutcome(facts: Buffer, bodyLength: number): void {
+    this.#outcome = { facts: Buffer.from(facts), body: new BodyGatherer(bodyLength) };
+    this.#endOutcome();
+  }
+
+  #endOutcome(): void {
+    if (!this.#outcome?.body.complete) return;
+    const outcome = fromOutcome(this.#outcome.facts, this.#outcome.body.bytes);
+    if (this.#acknowledge) this.#channel.put(toReceivedFrame(this.#channel.number));
+    this.#close({ kind: "outcome", outcome });
+  }
+
+  #resultOfReset(frame: Frame__Output): CallResult {
+    const reset = frame.reset;
+    const reason = reset ? fromResetReason(reset.reason) : "error";
+    if (reason === "superseded" || reason === "refused") return { kind: reason };
+    return { kind: "failed", message: reset?.message ?? "" };
+  }
+
+  #close(result: CallResult): void {
+    this.#channel.close();
+    this.#listener.over(result);
+  }
+}
+
+/** The session a call goes to and its number there. */
+export interface CallTarget {
+  readonly session: Session;
+  readonly number: number;
+}
+
+export interface OpenRequest {
+  readonly call: WorkerCall;
+  /** The worker keeps the call for a while when the session is lost. */
+  readonly keepOrphan: boolean;
+}
+
+export interface AttachRequest {
+  readonly callId: string;
+  readonly delivery: number;
+}
