@@ -1,0 +1,49 @@
+import { sleep, withDeadline } from "#shared/runtime/deadline.ts";
+import type { CallJob } from "#shared/queue/job.ts";
+import type { JobContext } from "#shared/queue/job-consumer.ts";
+import type { RedisConnection } from "#shared/store/connect-redis.ts";
+import type { CallState, ResultStore } from "#shared/store/result-store.ts";
+
+export interface AdmitDeps {
+  readonly redis: RedisConnection;
+  readonly results: Pick<ResultStore, "begin">;
+}
+
+export interface Admission {
+  /** The call is answered or cancelled: nothing is to be done but to complete the job. */
+  readonly drop: boolean;
+  /** Redis was away while this was asked: the call may be in a worker's hands already, on somebody else's word. */
+  readonly doubtful: boolean;
+}
+
+const retryMs = 250;
+
+/**
+ * Asks whether a job still needs doing. Redis may go away right after it handed out the job; then nothing is decided
+ * before it is back, or the call's time is over: its gateway does not wait for us, it asks the workers itself.
+ */
+export async function admitJob(job: CallJob, context: JobContext, deps: AdmitDeps): Promise<Admission> {
+  const first = await ask(job, deps);
+  if (first) return { drop: first.answered || first.cancelled, doubtful: false };
+  const deadline = withDeadline(context.signal, job.head.deadlineAt);
+  try {
+    for (;;) {
+      if (deps.redis.isReady) await sleep(retryMs, deadline.signal);
+      else await deps.redis.ready(deadline.signal);
+      const state = await ask(job, deps);
+      if (state) return { drop: state.answered || state.cancelled, doubtful: true };
+    }
+  } catch {
+    return { drop: context.signal.aborted, doubtful: true };
+  } finally {
+    deadline.clear();
+  }
+}
+
+async function ask(job: CallJob, { results }: AdmitDeps): Promise<CallState | undefined> {
+  try {
+    return await results.begin(job.head.id);
+  } catch {
+    return undefined;
+  }
+}

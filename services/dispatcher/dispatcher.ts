@@ -1,0 +1,94 @@
+import { errorOutcome } from "#shared/messages/error-outcome.ts";
+import { GatewayError } from "#shared/messages/error.ts";
+import { createJobConsumer, type JobConsumer } from "#shared/queue/job-consumer.ts";
+import { lanes, type CallJob, type Lane } from "#shared/queue/job.ts";
+import type { JobProducer } from "#shared/queue/job-producer.ts";
+import type { WorkerPool } from "#shared/rpc/worker-pool.ts";
+import type { RedisConnection } from "#shared/store/connect-redis.ts";
+import type { ResultStore } from "#shared/store/result-store.ts";
+import type { Logger } from "#shared/telemetry/logger.ts";
+import type { Metrics } from "#shared/telemetry/metrics.ts";
+import { createJobHandler } from "./handle-job.ts";
+import { createRunningCalls } from "./running-calls.ts";
+import { createSettler } from "./settle.ts";
+import { watchCancels } from "./watch-cancels.ts";
+import { watchDepth } from "./watch-depth.ts";
+
+export interface DispatcherDeps {
+  readonly redis: RedisConnection;
+  /** For the lanes: waits for Redis however long it takes. */
+  readonly blocking: RedisConnection;
+  readonly subscriber: RedisConnection;
+  readonly results: ResultStore;
+  readonly pool: WorkerPool;
+  readonly producer: Pick<JobProducer, "depth">;
+  readonly prefix: string;
+  /** Jobs at a time, by lane. */
+  readonly concurrency: Readonly<Record<Lane, number>>;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface Dispatcher {
+  /** Jobs in hand. */
+  readonly running: number;
+  /** Outcomes that wait for Redis. */
+  readonly unsettled: number;
+  /** Takes no more jobs and resolves when those in hand are done; when the signal aborts, the rest is given back. */
+  drain(signal: AbortSignal): Promise<void>;
+  close(): void;
+}
+
+const overdueEveryMs = 500;
+
+/** Takes jobs from every lane, gives them to workers and settles their outcomes. Works from the start. */
+export function createDispatcher(deps: DispatcherDeps): Dispatcher {
+  const { logger } = deps;
+  const running = createRunningCalls();
+  const settler = createSettler(deps);
+  const handlerDeps = { ...deps, running, settler };
+  const stopCancels = watchCancels(running, deps);
+  const stopDepth = watchDepth(deps);
+  const overdue = setInterval(() => running.endOverdue(Date.now()), overdueEveryMs).unref();
+  const closed = new AbortController();
+
+  function onFailed(job: CallJob, reason: string): void {
+    const { id: callId, deadlineAt } = job.head;
+    logger.error({ callId, reason }, "job failed");
+    const outcome = errorOutcome(new GatewayError("internal", "Internal gateway error."), callId);
+    void settler.settle({ callId, outcome, replyTo: job.replyTo, deadlineAt }, closed.signal);
+  }
+
+  const consumers = lanes.map((lane) =>
+    createJobConsumer({
+      lane,
+      concurrency: deps.concurrency[lane],
+      connection: deps.blocking,
+      prefix: deps.prefix,
+      logger,
+      handle: createJobHandler(lane, handlerDeps),
+      onFailed,
+    }),
+  );
+  return {
+    get running() {
+      return sum(consumers);
+    },
+    get unsettled() {
+      return settler.unsettled;
+    },
+    drain: async (signal) => {
+      await Promise.all(consumers.map((consumer) => consumer.close(signal)));
+    },
+    close: () => {
+      stopCancels();
+      stopDepth();
+      clearInterval(overdue);
+      closed.abort();
+    },
+  };
+}
+
+function sum(consumers: readonly JobConsumer[]): number {
+  return consumers.reduce((total, { running }) => total + running, 0);
+}

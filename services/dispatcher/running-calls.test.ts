@@ -1,0 +1,40 @@
+import { expect, test } from "vitest";
+import { createRunningCalls, overdueMs } from "./running-calls.ts";
+
+test("a call is cancelled by its id, and only that one", () => {
+  const calls = createRunningCalls();
+  const one = calls.open("call_1", 5000);
+  const two = calls.open("call_2", 5000);
+  expect(calls.cancel("call_1")).toBe(true);
+  expect(one.signal.reason).toMatchObject({ code: "cancelled" });
+  expect(two.signal.aborted).toBe(false);
+  expect(calls.cancel("call_3")).toBe(false);
+});
+
+test("a call that is out of hand cannot be cancelled any more", () => {
+  const calls = createRunningCalls();
+  const call = calls.open("call_1", 5000);
+  call.close();
+  expect(calls.cancel("call_1")).toBe(false);
+  expect(call.signal.aborted).toBe(false);
+  expect(calls.size).toBe(0);
+});
+
+test("of two deliveries of one call the later is cancelled, and closing the earlier changes nothing", () => {
+  const calls = createRunningCalls();
+  const earlier = calls.open("call_1", 5000);
+  const later = calls.open("call_1", 5000);
+  expect(calls.size).toBe(2);
+  earlier.close();
+  expect(calls.cancel("call_1")).toBe(true);
+  expect(later.signal.aborted).toBe(true);
+});
+
+test("an overdue call is ended a moment after its deadline, not at it", () => {
+  const calls = createRunningCalls();
+  const call = calls.open("call_1", 5000);
+  calls.endOverdue(5000 + overdueMs);
+  expect(call.signal.aborted).toBe(false);
+  calls.endOverdue(5001 + overdueMs);
+  expect(call.signal.reason).toMatchObject({ code: "timed_out", shouldRetry: false });
+});

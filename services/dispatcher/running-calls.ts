@@ -1,0 +1,69 @@
+import { GatewayError } from "#shared/messages/error.ts";
+
+/** The calls this dispatcher has in hand, so that one can be cancelled or found overdue by its id. */
+export interface RunningCalls {
+  /** Takes a call in hand. The signal aborts with `cancelled` or, some time after its deadline, `timed_out`. */
+  open(callId: string, deadlineAt: number): RunningCall;
+  /** Its caller is gone: false when it is not here. */
+  cancel(callId: string): boolean;
+  /** Aborts the calls whose deadline passed more than a moment ago; a worker that is well has ended them by then. */
+  endOverdue(now: number): void;
+  ids(): string[];
+  readonly size: number;
+}
+
+interface RunningCall {
+  readonly signal: AbortSignal;
+  close(): void;
+}
+
+interface Entry extends RunningCall {
+  readonly callId: string;
+  readonly deadlineAt: number;
+  readonly controller: AbortController;
+}
+
+/** A worker ends a call at its deadline; this is what its answer may take to get here. */
+export const overdueMs = 1000;
+
+export function createRunningCalls(): RunningCalls {
+  // Not by id: a job can be here twice, when its lock was lost and it was delivered again.
+  const entries = new Set<Entry>();
+  const byId = new Map<string, Entry>();
+  return {
+    open: (callId, deadlineAt) => {
+      const controller = new AbortController();
+      const entry: Entry = {
+        callId,
+        deadlineAt,
+        controller,
+        signal: controller.signal,
+        close: () => {
+          entries.delete(entry);
+          if (byId.get(callId) === entry) byId.delete(callId);
+        },
+      };
+      entries.add(entry);
+      byId.set(callId, entry);
+      return entry;
+    },
+    cancel: (callId) => {
+      const entry = byId.get(callId);
+      entry?.controller.abort(new GatewayError("cancelled", "The caller is gone."));
+      return entry !== undefined;
+    },
+    endOverdue: (now) => {
+      for (const { deadlineAt, controller } of entries)
+        if (deadlineAt + overdueMs < now && !controller.signal.aborted) controller.abort(timeIsUp());
+    },
+    ids: () => [...byId.keys()],
+    get size() {
+      return entries.size;
+    },
+  };
+}
+
+/** What a caller is told whose deadline passed. `wasSent`: a provider was asked, so a retry may be paid twice. */
+export function timeIsUp(wasSent = true): GatewayError {
+  return new GatewayError("timed_out", "The time for this call is up.", wasSent ? { shouldRetry: false } : {});
+}

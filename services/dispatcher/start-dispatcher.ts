@@ -1,0 +1,41 @@
+import { randomUUID } from "node:crypto";
+import type { SluiceConfig } from "#shared/config/schema.ts";
+import { createJobProducer } from "#shared/queue/job-producer.ts";
+import { createWorkerPool } from "#shared/rpc/worker-pool.ts";
+import type { Service, ServiceContext } from "#shared/runtime/run-service.ts";
+import { connectRedis, type RedisConnection, type RedisPurpose } from "#shared/store/connect-redis.ts";
+import { createRedisHealth } from "#shared/store/redis-health.ts";
+import { createResultStore } from "#shared/store/result-store.ts";
+import { metrics } from "#shared/telemetry/metrics.ts";
+import { createDispatcher } from "./dispatcher.ts";
+
+/** Opens what a dispatcher needs and starts it; resolves once Redis is there. A worker may come later. */
+export async function startDispatcher(config: SluiceConfig, context: ServiceContext): Promise<Service> {
+  const { logger } = context;
+  const { url, prefix, encryptionKey } = config.redis;
+  const connect = (purpose: RedisPurpose): RedisConnection => context.own(connectRedis(url, purpose, { logger }));
+  const redis = connect("command");
+  const blocking = connect("blocking");
+  const subscriber = connect("subscriber");
+  const peer = { kind: "dispatcher", id: randomUUID() } as const;
+  const pool = context.own(createWorkerPool({ ...config.workers, peer, logger }));
+  const health = context.own(createRedisHealth({ redis }));
+  const sealing = encryptionKey === undefined ? {} : { encryptionKey };
+  const ttlMs = config.outcomes.ttlMs;
+  const results = context.own(createResultStore({ redis, subscriber, prefix, ttlMs, ...sealing }));
+  const producer = context.own(createJobProducer(redis, { prefix }));
+  await Promise.all([redis.ready(context.signal), blocking.ready(context.signal)]);
+  const concurrency = config.lanes;
+  const dispatcher = context.own(
+    createDispatcher({ redis, blocking, subscriber, results, pool, producer, prefix, concurrency, logger, metrics }),
+  );
+  return {
+    ready: () => [
+      ...health.reasons(),
+      ...(health.isDegraded ? ["redis is away"] : []),
+      ...(pool.size === 0 ? ["no worker"] : []),
+    ],
+    health: () => ({ running: dispatcher.running, unsettled: dispatcher.unsettled, workers: pool.size }),
+    drain: (signal) => dispatcher.drain(signal),
+  };
+}

@@ -1,0 +1,75 @@
+import { access } from "node:fs/promises";
+import { resolve } from "node:path";
+import { loadConfig } from "#shared/config/load-config.ts";
+import { hashKey } from "#shared/config/read-identities.ts";
+import { createCatalogue } from "#shared/routing/catalogue.ts";
+
+export type Environment = Readonly<Record<string, string>>;
+
+/** What the environment and the config file leave open, and what they settle. */
+export interface Surroundings {
+  /** Absolute; undefined: there is none. */
+  readonly configFile: string | undefined;
+  readonly host: string;
+  readonly port: number;
+  readonly url: string;
+  /** A Redis that is named; undefined: one of our own is to be started. */
+  readonly redisUrl: string | undefined;
+  /** Whether calls go to the simulator at the URL that was offered. */
+  readonly usesSimulator: boolean;
+  /** Whether callers' keys are configured. */
+  readonly hasKeys: boolean;
+  /** SLUICE_KEY, if it is one of them: of the others only the hashes are known. */
+  readonly knownKey: string | undefined;
+  /** A model that can be called. */
+  readonly model: string;
+}
+
+/** Would-be values of what only this start can give; whether the configuration takes them shows what it leaves open. */
+export interface Offers {
+  readonly redisUrl: string;
+  readonly simulatorUrl: string;
+}
+
+/** Loads the configuration as the children will see it. Throws a ConfigError with every fault. */
+export async function readSurroundings(env: Environment, cwd: string, offers: Offers): Promise<Surroundings> {
+  const configFile = await findConfigFile(env["SLUICE_CONFIG"], cwd);
+  const seen = {
+    REDIS_URL: offers.redisUrl,
+    SLUICE_SIMULATOR_URL: offers.simulatorUrl,
+    ...env,
+    ...(configFile === undefined ? {} : { SLUICE_CONFIG: configFile }),
+  };
+  const config = loadConfig(seen);
+  // What only a worker insists on, providers' keys above all, had better be known before anything is started.
+  loadConfig({ ...seen, SLUICE_WORKER_LISTEN: "127.0.0.1:1" }, { process: "worker" });
+  const { host, port, publicUrl } = config.server;
+  const models = createCatalogue(config).list();
+  return {
+    configFile,
+    host,
+    port,
+    url: publicUrl === "" ? `http://${callableHost(host)}:${port}` : publicUrl,
+    redisUrl: config.redis.url === offers.redisUrl ? undefined : config.redis.url,
+    usesSimulator: Object.values(config.providers).some(({ baseUrl }) => baseUrl === offers.simulatorUrl),
+    hasKeys: config.keys.length > 0 || config.oidc.length > 0,
+    knownKey: config.keys.some(({ sha256 }) => sha256 === hashKey(env["SLUICE_KEY"] ?? ""))
+      ? env["SLUICE_KEY"]
+      : undefined,
+    model: (models.find(({ name }) => name.includes("haiku")) ?? models[0])?.name ?? "claude-opus-4-8",
+  };
+}
+
+async function findConfigFile(named: string | undefined, cwd: string): Promise<string | undefined> {
+  if (named !== undefined && named !== "") return resolve(cwd, named);
+  const usual = resolve(cwd, "sluice.yaml");
+  return await access(usual).then(
+    () => usual,
+    () => undefined,
+  );
+}
+
+function callableHost(host: string): string {
+  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
+}
