@@ -1,0 +1,36 @@
+import type { EngineConfig } from "#shared/config/schema.ts";
+import type { TargetBoard } from "#shared/store/target-board.ts";
+import type { Metrics } from "#shared/telemetry/metrics.ts";
+import { createAttemptMetrics, type AttemptMetrics } from "./attempt-metrics.ts";
+import { createBetaMemory, type BetaMemory } from "./beta-memory.ts";
+import { createBreaker, type Breaker } from "./breaker.ts";
+import { createLimits, type Limits } from "./limits.ts";
+import { createProbes, type Probes } from "./probe.ts";
+import type { Providers } from "./provider.ts";
+
+/** What the attempt engine works with; one per process. */
+export interface EngineDeps {
+  readonly config: EngineConfig;
+  readonly providers: Providers;
+  readonly board: TargetBoard;
+  readonly breaker: Breaker;
+  readonly limits: Limits;
+  readonly probes: Probes;
+  readonly betas: BetaMemory;
+  readonly metrics: Metrics;
+  readonly attemptMetrics: AttemptMetrics;
+}
+
+export function createEngineDeps(given: Pick<EngineDeps, "config" | "providers" | "board" | "metrics">): EngineDeps {
+  const { board, metrics } = given;
+  return {
+    ...given,
+    breaker: createBreaker(board, ({ provider, model }) => metrics.breakerOpeningsTotal.inc({ provider, model })),
+    limits: createLimits(board, ({ provider, model }, reason) =>
+      metrics.targetBlockedTotal.inc({ provider, model, reason }),
+    ),
+    probes: createProbes(board),
+    betas: createBetaMemory(),
+    attemptMetrics: createAttemptMetrics(metrics),
+  };
+}

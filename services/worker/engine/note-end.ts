@@ -1,0 +1,68 @@
+import type { Attempt } from "#shared/messages/outcome.ts";
+import type { PlannedTarget } from "#shared/routing/plan.ts";
+import type { AttemptEnd } from "./attempt-end.ts";
+import type { CallRun } from "./call-run.ts";
+import { healthMark } from "./decide-next.ts";
+import type { EngineDeps } from "./engine-deps.ts";
+import type { Probe } from "./probe.ts";
+import { limitTarget } from "./target-key.ts";
+
+export interface MadeAttempt {
+  readonly target: PlannedTarget;
+  readonly end: AttemptEnd;
+  readonly isRerun: boolean;
+  readonly probe?: Probe | undefined;
+}
+
+/** Writes an attempt's end wherever it must be known: the trace, the metrics, limits, breaker and lease. */
+export function noteEnd(made: MadeAttempt, run: CallRun, deps: EngineDeps): void {
+  const { target, end } = made;
+  run.attempts.push(toAttempt(made));
+  run.ends.set(target, end);
+  if (isUnanswered(end)) run.isUnanswered = true;
+  deps.attemptMetrics.attempt(target, end);
+  markLimits(made, run, deps);
+  const limited = limitTarget(target, run.head.operation);
+  deps.breaker.count(limited, healthMark(end.reason, end.failure?.status ?? failedStatus(end)), run.body);
+  settleProbe(made);
+}
+
+/** A provider may be working on the call, or has worked on it, and nobody will hear what came of it. */
+function isUnanswered(end: AttemptEnd): boolean {
+  if (!end.sent || end.begun) return false;
+  return ["reset", "no_status", "idle", "stream_cut", "timed_out"].includes(end.reason);
+}
+
+/** A status of 2xx says nothing about an attempt that failed after it. */
+function failedStatus(end: AttemptEnd): number | undefined {
+  return end.status !== undefined && end.status >= 300 ? end.status : undefined;
+}
+
+function toAttempt({ target, end, isRerun }: MadeAttempt): Attempt {
+  return {
+    provider: target.provider,
+    model: target.model,
+    startedAt: end.startedAt,
+    endedAt: end.endedAt,
+    reason: end.reason,
+    ...(end.statusAt === undefined ? {} : { statusAt: end.statusAt }),
+    ...(end.status === undefined ? {} : { status: end.status }),
+    ...(end.detail === undefined ? {} : { detail: end.detail }),
+    ...(end.upstreamRequestId === undefined ? {} : { upstreamRequestId: end.upstreamRequestId }),
+    ...(isRerun ? { rerun: true } : {}),
+  };
+}
+
+function markLimits({ target, end }: MadeAttempt, run: CallRun, { limits }: EngineDeps): void {
+  const limited = limitTarget(target, run.head.operation);
+  if (end.reason === "ok") limits.succeeded(limited);
+  else if (end.reason === "rate_limited") limits.limited(limited, end.headers ?? {});
+  else if (end.reason === "credential_refused") limits.credentialRefused(limited);
+  else if (end.reason === "account_exhausted") limits.accountExhausted(target);
+}
+
+function settleProbe({ probe, end }: MadeAttempt): void {
+  if (!probe) return;
+  if (end.reason === "ok") probe.passed();
+  else probe.end();
+}

@@ -1,0 +1,37 @@
+import type { ProviderConfig } from "#shared/config/schema.ts";
+import type { Adapter } from "../adapters/adapter.ts";
+import { createAdapter } from "../adapters/registry.ts";
+import { createUpstream, type Upstream } from "../upstream/upstream.ts";
+
+/** A configured provider, ready to be asked. */
+export interface Provider {
+  readonly name: string;
+  readonly config: ProviderConfig;
+  readonly adapter: Adapter;
+  readonly upstream: Upstream;
+}
+
+export interface Providers {
+  get(name: string): Provider | undefined;
+  close(): Promise<void>;
+}
+
+export function createProviders(
+  configs: Readonly<Record<string, ProviderConfig>>,
+  options: { readonly connectTimeoutMs: number },
+): Providers {
+  const byName = new Map<string, Provider>();
+  for (const [name, config] of Object.entries(configs)) {
+    const upstream = createUpstream(config.baseUrl, {
+      connections: config.connections,
+      connectTimeoutMs: options.connectTimeoutMs,
+    });
+    byName.set(name, { name, config, adapter: createAdapter(config), upstream });
+  }
+  return {
+    get: (name) => byName.get(name),
+    close: async () => {
+      await Promise.all([...byName.values()].map((provider) => provider.upstream.close()));
+    },
+  };
+}

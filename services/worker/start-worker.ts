@@ -1,0 +1,63 @@
+import type { SluiceConfig } from "#shared/config/schema.ts";
+import { createCatalogue } from "#shared/routing/catalogue.ts";
+import { startWorkerServer, type WorkerServer } from "#shared/rpc/worker-server.ts";
+import { withDeadline } from "#shared/runtime/deadline.ts";
+import type { Service, ServiceContext } from "#shared/runtime/run-service.ts";
+import { createAffinityStore } from "#shared/store/affinity.ts";
+import { createBodyStore } from "#shared/store/body-store.ts";
+import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
+import { createTargetBoard } from "#shared/store/target-board.ts";
+import { metrics } from "#shared/telemetry/metrics.ts";
+import { createEngineDeps } from "./engine/engine-deps.ts";
+import { createProviders } from "./engine/provider.ts";
+import { createCallHandler, streamLimits, type CallHandlerDeps } from "./handle-call.ts";
+
+export interface Worker {
+  readonly service: Service;
+  readonly server: WorkerServer;
+}
+
+/** How long the start waits for Redis; without it a worker uses what it finds out by itself. */
+const redisPatienceMs = 3000;
+
+/** Opens everything a worker stands on, then listens. What is opened is the context's to close. */
+export async function startWorker(config: SluiceConfig, context: ServiceContext): Promise<Worker> {
+  const { logger } = context;
+  const redis = context.own(connectRedis(config.redis.url, "command", { logger }));
+  const handler = createCallHandler(openDeps(config, context, redis));
+  await waitForRedis(redis, context.signal);
+  const { listen, token, tls } = config.workers;
+  const server = context.own(await startWorkerServer({ listen, token, tls, logger, handler }));
+  logger.info({ address: server.address, providers: Object.keys(config.providers) }, "listening");
+  return {
+    server,
+    service: {
+      ready: () => true,
+      health: () => ({ redis: redis.isReady ? "ok" : "degraded", calls: server.calls }),
+      drain: (signal) => server.drain(signal),
+    },
+  };
+}
+
+function openDeps(config: SluiceConfig, context: ServiceContext, redis: RedisConnection): CallHandlerDeps {
+  const { logger } = context;
+  const { url, prefix, encryptionKey } = config.redis;
+  const subscriber = context.own(connectRedis(url, "subscriber", { logger }));
+  const board = context.own(createTargetBoard({ redis, subscriber, prefix, logger }));
+  const { connectTimeoutMs } = config.engine;
+  const providers = context.own(createProviders(config.providers, { connectTimeoutMs }));
+  return {
+    engine: createEngineDeps({ config: config.engine, providers, board, metrics }),
+    catalogue: createCatalogue(config),
+    affinity: createAffinityStore({ redis, prefix }),
+    bodies: createBodyStore({ redis, prefix, ...(encryptionKey === undefined ? {} : { encryptionKey }) }),
+    streams: streamLimits(config),
+    logger,
+  };
+}
+
+async function waitForRedis(redis: RedisConnection, signal: AbortSignal): Promise<void> {
+  const patience = withDeadline(signal, Date.now() + redisPatienceMs);
+  await redis.ready(patience.signal).catch(() => undefined);
+  patience.clear();
+}
