@@ -1,0 +1,25 @@
+import type { OutgoingHttpHeaders } from "node:http";
+import type { AnswerHead, Outcome } from "#shared/messages/outcome.ts";
+import type { Answer } from "./answer.ts";
+import { waitedMs } from "./call/open-call.ts";
+
+/** An outcome as the caller gets it. */
+export function answerFromOutcome(outcome: Outcome): Answer {
+  const headers: OutgoingHttpHeaders = { ...outcome.headers };
+  if (outcome.provider !== undefined) headers["x-sluice-provider"] = outcome.provider;
+  if (outcome.model !== undefined) headers["x-sluice-model"] = outcome.model;
+  headers["x-sluice-attempts"] = outcome.attempts.length;
+  headers["x-sluice-queue-ms"] = waitedMs(outcome.waits);
+  return { status: outcome.status, headers, body: outcome.body };
+}
+
+/** The headers of a stream that begins. */
+export function streamHeaders(head: AnswerHead, queueMs: number): OutgoingHttpHeaders {
+  return {
+    ...head.headers,
+    "x-sluice-provider": head.provider,
+    "x-sluice-model": head.model,
+    "x-sluice-attempts": head.attempts,
+    "x-sluice-queue-ms": queueMs,
+  };
+}

@@ -1,0 +1,98 @@
+import Fastify, { type FastifyInstance } from "fastify";
+import { GatewayError } from "#shared/messages/error.ts";
+import { createCallClock } from "./call-clock.ts";
+import { newCallId } from "./call/call-id.ts";
+import { createQueuedCalls } from "./call/queued-calls.ts";
+import { serveEndpoint, type EndpointHandlers } from "./endpoint.ts";
+import type { GatewayDeps } from "./gateway-deps.ts";
+import { authenticate, registerAuthentication } from "./plugins/authenticate.ts";
+import { createBodyBudget } from "./plugins/body-budget.ts";
+import { closeIdleWhileClosing } from "./plugins/close-idle.ts";
+import { registerCors } from "./plugins/cors.ts";
+import { answerBrokenHttp, registerErrors, sendError, unknownPath } from "./plugins/errors.ts";
+import { callRoute, type CallRouteDeps } from "./routes/calls.ts";
+import { modelByIdRoute, modelListRoute } from "./routes/models.ts";
+import { requestRoute } from "./routes/requests.ts";
+import { createTurnQueue } from "./turn-queue.ts";
+
+/** Where the endpoints are; under the longer prefixes only Claude models. */
+const prefixes = [
+  { prefix: "", claudeOnly: false },
+  { prefix: "/anthropic", claudeOnly: true },
+  { prefix: "/ai-gateway/anthropic", claudeOnly: true },
+];
+
+/** The HTTP front, not yet listening. It opens nothing; what it is given stays open when it closes. */
+export function buildApp(deps: GatewayDeps): FastifyInstance {
+  const app = createServer(deps);
+  const clock = createCallClock();
+  const calls: CallRouteDeps = {
+    ...deps,
+    clock,
+    turns: createTurnQueue(),
+    budget: createBodyBudget(deps.server.bodyBudgetBytes),
+    queued: createQueuedCalls(deps, clock),
+  };
+  app.addHook("onClose", (_app, done) => {
+    calls.queued.close();
+    clock.close();
+    done();
+  });
+
+  registerCors(app, deps.server.corsOrigins);
+  registerAuthentication(app, deps);
+  registerErrors(app, deps.logger);
+  closeIdleWhileClosing(app);
+
+  for (const { prefix, claudeOnly } of prefixes) {
+    const serve = (path: string, handlers: EndpointHandlers): void =>
+      serveEndpoint(app, `${prefix}/v1${path}`, handlers);
+    serve("/messages", { POST: callRoute({ operation: "messages", claudeOnly }, calls) });
+    serve("/messages/count_tokens", { POST: callRoute({ operation: "count_tokens", claudeOnly }, calls) });
+    serve("/models", { GET: modelListRoute({ claudeOnly }, deps) });
+    serve("/models/*", { GET: modelByIdRoute({ claudeOnly }, deps) });
+    serve("/requests/:id", { GET: requestRoute(deps) });
+  }
+  return app;
+}
+
+const keepAliveMs = 75_000;
+const headersTimeoutMs = 30_000;
+const requestMarginMs = 30_000;
+const tcpKeepAliveMs = 30_000;
+const maxHeaderBytes = 65_536;
+const maxIdLength = 1024;
+/** Bodies are read by whoever needs one, after authentication: Fastify reads none. */
+const methodsWithBody = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+function createServer(deps: GatewayDeps): FastifyInstance {
+  const app = Fastify({
+    logger: false,
+    genReqId: newCallId,
+    requestIdHeader: false,
+    trustProxy: typeof deps.server.trustProxy === "boolean" ? deps.server.trustProxy : [...deps.server.trustProxy],
+    return503OnClosing: false,
+    keepAliveTimeout: keepAliveMs,
+    // Ours ends a slow body first, with an answer; this is for what never becomes a request.
+    requestTimeout: deps.server.bodyTimeoutMs + requestMarginMs,
+    http: {
+      headersTimeout: headersTimeoutMs,
+      keepAlive: true,
+      keepAliveInitialDelay: tcpKeepAliveMs,
+      noDelay: true,
+      maxHeaderSize: maxHeaderBytes,
+    },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: maxIdLength },
+    clientErrorHandler: answerBrokenHttp,
+    // A path that is no path: hooks have not run, so who asks is found out here.
+    frameworkErrors: (_error, request, reply) => {
+      void Promise.resolve(authenticate(request, deps)).then((caller) =>
+        sendError(request, reply, caller instanceof GatewayError ? caller : unknownPath(request)),
+      );
+    },
+  });
+  for (const method of methodsWithBody) app.addHttpMethod(method, { hasBody: false, overrideExisting: true });
+  // `expect: 100-continue` is answered when the body is wanted: whoever is refused need not send it.
+  app.server.on("checkContinue", (request, response) => app.routing(request, response));
+  return app;
+}

@@ -1,0 +1,96 @@
+import { describe, expect, test } from "vitest";
+import { GatewayError } from "#shared/messages/error.ts";
+import type { ModelInfo } from "#shared/messages/model-info.ts";
+import type { Catalogue, CatalogueModel } from "#shared/routing/catalogue.ts";
+import { checkModels, type ModelRules } from "./check-models.ts";
+
+const model = (name: string, claude: boolean, aliases: readonly string[] = []): CatalogueModel => ({
+  name,
+  aliases,
+  claude,
+  targets: [],
+  info: { id: name } as ModelInfo,
+});
+const models = [model("claude-opus-4-8", true, ["anthropic/claude-opus-4.8"]), model("other-1", false)];
+const catalogue: Catalogue = {
+  find: (asked) => models.find(({ name, aliases }) => name === asked || aliases.includes(asked)),
+  list: () => models,
+};
+
+interface Asked {
+  readonly model?: string;
+  readonly otherModels?: readonly string[];
+  readonly wishes?: readonly string[];
+}
+
+function check(asked: Asked, rules: Partial<ModelRules> = {}): CatalogueModel {
+  const facts = {
+    model: asked.model ?? "claude-opus-4-8",
+    otherModels: [...(asked.otherModels ?? []), ...(asked.wishes ?? [])],
+    wishes: asked.wishes ? { models: asked.wishes } : {},
+  };
+  return checkModels(facts, { catalogue, caller: { keyId: "key:a" }, claudeOnly: false, ...rules });
+}
+
+function refusal(asked: Asked, rules: Partial<ModelRules> = {}): GatewayError {
+  try {
+    check(asked, rules);
+  } catch (reason) {
+    if (reason instanceof GatewayError) return reason;
+  }
+  throw new Error("was not refused");
+}
+
+const limited = { caller: { keyId: "key:a", models: ["other-*"] } };
+
+test("a model is found by any of its names", () => {
+  expect(check({ model: "anthropic/claude-opus-4.8" }).name).toBe("claude-opus-4-8");
+});
+
+describe("everywhere", () => {
+  test("an unknown model is a 404 in Anthropic's words", () => {
+    expect(refusal({ model: "gpt-9" })).toMatchObject({
+      status: 404,
+      type: "not_found_error",
+      message: "model: gpt-9",
+    });
+  });
+
+  test("a model this key may not use is a 403, by whatever name it is asked for", () => {
+    expect(refusal({ model: "anthropic/claude-opus-4.8" }, limited)).toMatchObject({
+      status: 403,
+      type: "permission_error",
+    });
+  });
+});
+
+describe("under the Claude-only prefixes", () => {
+  test("an unknown model is a 400", () => {
+    expect(refusal({ model: "gpt-9" }, { claudeOnly: true })).toMatchObject({
+      status: 400,
+      message: 'unknown model "gpt-9"',
+    });
+  });
+
+  test("a known model that is not Claude is a 400", () => {
+    expect(refusal({ model: "other-1" }, { claudeOnly: true })).toMatchObject({
+      status: 400,
+      message: 'model "other-1" is not available on this endpoint',
+    });
+  });
+});
+
+describe("models named beside the first", () => {
+  test("a fallback this key may not use is a 403", () => {
+    expect(refusal({ model: "other-1", otherModels: ["claude-opus-4-8"] }, limited).status).toBe(403);
+  });
+
+  test("a fallback only the provider knows passes for a key without limits, and for no other", () => {
+    expect(check({ otherModels: ["claude-next"] }).name).toBe("claude-opus-4-8");
+    expect(refusal({ model: "other-1", otherModels: ["claude-next"] }, limited).status).toBe(403);
+  });
+
+  test("a wished model nobody knows is a 404: it is ours to find", () => {
+    expect(refusal({ wishes: ["gpt-9"] })).toMatchObject({ status: 404, message: "model: gpt-9" });
+  });
+});

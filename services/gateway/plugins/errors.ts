@@ -1,0 +1,74 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { Socket } from "node:net";
+import { errorEnvelope, GatewayError, toGatewayError, type ErrorCode } from "#shared/messages/error.ts";
+import type { Logger } from "#shared/telemetry/logger.ts";
+import { writeError } from "../answer.ts";
+import { newCallId } from "../call/call-id.ts";
+
+/** Every failure outside a call, in Anthropic's envelope: unknown paths, what Fastify throws, what our own code lets slip. */
+export function registerErrors(app: FastifyInstance, logger: Logger): void {
+  app.setErrorHandler((reason: unknown, request, reply) => {
+    const error = fromFastify(reason);
+    if (error.code === "internal") logger.error({ err: reason, callId: request.id }, "a request failed");
+    sendError(request, reply, error);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    sendError(request, reply, unknownPath(request));
+  });
+}
+
+export function sendError(request: FastifyRequest, reply: FastifyReply, error: GatewayError): void {
+  reply.hijack();
+  writeError(reply.raw, request.id, error);
+}
+
+export function unknownPath(request: FastifyRequest): GatewayError {
+  const path = request.url.split("?", 1)[0] ?? "";
+  return new GatewayError("not_found", `${request.method} ${path.slice(0, 200)} is not served here.`);
+}
+
+const codeOfStatus: Readonly<Record<number, ErrorCode>> = {
+  400: "invalid_request",
+  404: "not_found",
+  408: "request_timeout",
+  413: "request_too_large",
+  414: "invalid_request",
+  415: "invalid_request",
+};
+
+function fromFastify(reason: unknown): GatewayError {
+  if (!(reason instanceof Error) || reason instanceof GatewayError) return toGatewayError(reason);
+  const status = (reason as Partial<FastifyError>).statusCode;
+  const code = status === undefined ? undefined : codeOfStatus[status];
+  return code === undefined ? toGatewayError(reason) : new GatewayError(code, reason.message, { cause: reason });
+}
+
+const parserAnswers: Readonly<Record<string, readonly [status: string, code: ErrorCode, message: string]>> = {
+  HPE_HEADER_OVERFLOW: [
+    "431 Request Header Fields Too Large",
+    "invalid_request",
+    "The request's headers are too large.",
+  ],
+  ERR_HTTP_REQUEST_TIMEOUT: ["408 Request Timeout", "request_timeout", "The request came too slowly."],
+};
+
+/** What is not HTTP never becomes a request; it gets its envelope by hand, and the socket is closed. */
+export function answerBrokenHttp(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable || socket.bytesWritten > 0) {
+    socket.destroy();
+    return;
+  }
+  const known = parserAnswers[error.code ?? ""];
+  const [status, code, message] = known ?? ["400 Bad Request", "invalid_request", "The request is not valid HTTP."];
+  const id = newCallId();
+  const body = JSON.stringify(errorEnvelope(new GatewayError(code, message), id));
+  const head = [
+    `HTTP/1.1 ${status}`,
+    "content-type: application/json",
+    `content-length: ${Buffer.byteLength(body)}`,
+    `request-id: ${id}`,
+    `x-sluice-request-id: ${id}`,
+    "connection: close",
+  ];
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroySoon());
+}

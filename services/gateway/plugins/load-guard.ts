@@ -1,0 +1,62 @@
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { GatewayError } from "#shared/messages/error.ts";
+import { metrics } from "#shared/telemetry/metrics.ts";
+
+/** Refuses new calls while this process has more than it can carry. Calls in hand are never touched. */
+export interface LoadGuard {
+  /** Counts a call in, or throws `overloaded`. */
+  enter(): void;
+  leave(): void;
+  readonly openCalls: number;
+  close(): void;
+}
+
+export interface LoadGuardOptions {
+  /** Calls that may be open at a time. */
+  readonly maxOpenCalls: number;
+  /** The 99th percentile of the event loop's delay, over a second, beyond which calls are shed. */
+  readonly maxLagMs?: number;
+}
+
+const defaultMaxLagMs = 500;
+const sampleEveryMs = 1000;
+const resolutionMs = 20;
+/** One late second is a start, a large collection of garbage or a frozen machine; two are too much work. */
+const shedAfterSamples = 2;
+
+export function createLoadGuard(options: LoadGuardOptions): LoadGuard {
+  const maxLagMs = options.maxLagMs ?? defaultMaxLagMs;
+  const delay = monitorEventLoopDelay({ resolution: resolutionMs });
+  delay.enable();
+  let openCalls = 0;
+  let lateSamples = 0;
+  const timer = setInterval(() => {
+    const lagMs = delay.percentile(99) / 1e6 - resolutionMs;
+    lateSamples = lagMs > maxLagMs ? lateSamples + 1 : 0;
+    delay.reset();
+  }, sampleEveryMs);
+  timer.unref();
+
+  return {
+    enter() {
+      if (openCalls >= options.maxOpenCalls) throw shed("waiting");
+      if (lateSamples >= shedAfterSamples) throw shed("event_loop");
+      openCalls += 1;
+    },
+    leave() {
+      openCalls -= 1;
+    },
+    get openCalls() {
+      return openCalls;
+    },
+    close() {
+      clearInterval(timer);
+      delay.disable();
+    },
+  };
+}
+
+function shed(reason: "waiting" | "event_loop"): GatewayError {
+  metrics.shedTotal.inc({ reason });
+  return new GatewayError("overloaded", "The gateway is overloaded.", { retryAfterS: 1 });
+}

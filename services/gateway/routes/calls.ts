@@ -1,0 +1,45 @@
+import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from "fastify";
+import { toGatewayError, type GatewayError } from "#shared/messages/error.ts";
+import { metrics } from "#shared/telemetry/metrics.ts";
+import { writeError } from "../answer.ts";
+import { acceptCall, type AcceptDeps, type CallEndpoint } from "../call/accept-call.ts";
+import type { QueuedCalls } from "../call/queued-calls.ts";
+import { StreamedCall, type StreamedCallDeps } from "../call/streamed-call.ts";
+
+export interface CallRouteDeps extends AcceptDeps, StreamedCallDeps {
+  readonly queued: QueuedCalls;
+}
+
+/** An endpoint that begins a call: streamed by the body's `stream` alone, else through the queue. */
+export function callRoute(endpoint: CallEndpoint, deps: CallRouteDeps): RouteHandlerMethod {
+  const acceptDeps = { ...deps, endpoint };
+  return (request, reply) => {
+    // From here on the answer is written by whoever runs the call.
+    reply.hijack();
+    acceptCall(request, reply, acceptDeps)
+      .then((call) => {
+        if (call.head.stream) new StreamedCall(call, deps).start();
+        else deps.queued.start(call);
+      })
+      .catch((reason: unknown) => refuse(request, reply, { ...acceptDeps, reason }));
+  };
+}
+
+type RefuseDeps = CallRouteDeps & { readonly endpoint: CallEndpoint; readonly reason: unknown };
+
+/** The answer to a call that was not accepted: it has a log line and a count, but no trace. */
+function refuse(request: FastifyRequest, reply: FastifyReply, deps: RefuseDeps): void {
+  const { logger, endpoint, reason } = deps;
+  const error = toGatewayError(reason);
+  if (error.code === "internal") logger.error({ err: reason, callId: request.id }, "a call failed");
+  if (error.code === "cancelled") reply.raw.destroy();
+  else writeError(reply.raw, request.id, error);
+  count(endpoint, error);
+  const { operation } = endpoint;
+  const { keyId } = request.caller;
+  logger.info({ callId: request.id, keyId, operation, status: error.status, code: error.code }, "call refused");
+}
+
+function count({ operation }: CallEndpoint, { code }: GatewayError): void {
+  metrics.callsTotal.inc({ operation, stream: "unknown", model: "unknown", code });
+}

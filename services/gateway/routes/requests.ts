@@ -1,0 +1,67 @@
+import type { RouteHandlerMethod } from "fastify";
+import { GatewayError, toGatewayError } from "#shared/messages/error.ts";
+import type { StoredTrace, TraceStore } from "#shared/store/trace-store.ts";
+import { writeJson } from "../answer.ts";
+import { sendError } from "../plugins/errors.ts";
+
+/** `GET /v1/requests/{id}`: the trace of a call, by `request-id` or by the call's own id, for the key that made it. */
+export function requestRoute(deps: { readonly traces: TraceStore }): RouteHandlerMethod {
+  return (request, reply) => {
+    reply.hijack();
+    const { id = "" } = request.params as { readonly id?: string };
+    readTrace(deps.traces, request.caller.keyId, id).then(
+      (trace) => writeJson(reply.raw, request.id, describeTrace(trace)),
+      (reason: unknown) => sendError(request, reply, toGatewayError(reason)),
+    );
+  };
+}
+
+async function readTrace(traces: TraceStore, keyId: string, id: string): Promise<StoredTrace> {
+  const trace = await traces.get(keyId, id).catch((cause: unknown) => {
+    throw new GatewayError("overloaded", "Traces cannot be read at the moment.", { retryAfterS: 1, cause });
+  });
+  if (trace === undefined) throw new GatewayError("not_found", `request: ${id}`);
+  return trace;
+}
+
+/** The trace as callers see it: snake case and RFC 3339 like the rest of the API. */
+function describeTrace(trace: StoredTrace): object {
+  return {
+    type: "request",
+    id: trace.id,
+    request_id: trace.requestId,
+    operation: trace.operation,
+    stream: trace.stream,
+    model: trace.model,
+    status: trace.status,
+    code: trace.code,
+    provider: trace.provider ?? null,
+    accepted_at: instant(trace.acceptedAt),
+    first_content_at: trace.firstContentAt === undefined ? null : instant(trace.firstContentAt),
+    ended_at: instant(trace.endedAt),
+    queue_ms: trace.queueMs,
+    usage: trace.usage ?? null,
+    attempts: trace.attempts.map((attempt) => ({
+      provider: attempt.provider,
+      model: attempt.model,
+      started_at: instant(attempt.startedAt),
+      status_at: attempt.statusAt === undefined ? null : instant(attempt.statusAt),
+      ended_at: instant(attempt.endedAt),
+      status: attempt.status ?? null,
+      reason: attempt.reason,
+      detail: attempt.detail ?? null,
+      upstream_request_id: attempt.upstreamRequestId ?? null,
+      rerun: attempt.rerun ?? false,
+    })),
+    waits: trace.waits.map((wait) => ({
+      kind: wait.kind,
+      started_at: instant(wait.startedAt),
+      ended_at: instant(wait.endedAt),
+    })),
+    notes: trace.notes,
+  };
+}
+
+function instant(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,128 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWTPayload } from "jose";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+import { ask, bedKeys, startGatewayBed, type GatewayBed } from "../support/gateway-bed.ts";
+
+let issuer: string;
+let server: Server;
+let fetched = 0;
+let signingKey: CryptoKey;
+let bed: GatewayBed;
+
+beforeAll(async () => {
+  const pair = await generateKeyPair("ES256");
+  signingKey = pair.privateKey;
+  const jwk = { ...(await exportJWK(pair.publicKey)), kid: "k1", alg: "ES256" };
+  server = createServer((request, response) => {
+    fetched += 1;
+    const isConfiguration = request.url === "/.well-known/openid-configuration";
+    const body = isConfiguration ? { issuer, jwks_uri: `${issuer}/keys` } : { keys: [jwk] };
+    response.setHeader("content-type", "application/json").end(JSON.stringify(body));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  bed = await startGatewayBed({
+    config: {
+      oidc: [
+        {
+          name: "ci",
+          issuer,
+          audience: "sluice",
+          claims: { sub: "repo:acme/*", ref: "refs/heads/*" },
+          models: ["claude-opus-*"],
+        },
+        { name: "away", issuer: "http://127.0.0.1:1", audience: "sluice", claims: { sub: "*" } },
+      ],
+    },
+  });
+});
+afterAll(async () => {
+  await bed.close();
+  server.close();
+});
+
+const claims = { sub: "repo:acme/widgets:main", ref: "refs/heads/main" };
+
+interface TokenOptions {
+  readonly issuer?: string;
+  readonly audience?: string;
+  readonly expires?: string | number;
+  readonly notBefore?: string;
+  readonly key?: CryptoKey;
+}
+
+function sign(payload: JWTPayload, options: TokenOptions = {}): Promise<string> {
+  const token = new SignJWT(payload)
+    .setProtectedHeader({ alg: "ES256", kid: "k1" })
+    .setIssuer(options.issuer ?? issuer)
+    .setAudience(options.audience ?? "sluice")
+    .setExpirationTime(options.expires ?? "5m");
+  if (options.notBefore !== undefined) token.setNotBefore(options.notBefore);
+  return token.sign(options.key ?? signingKey);
+}
+
+const post = (token: string, body: object = ask(), more: Record<string, string> = {}): Promise<Response> =>
+  bed.post("/v1/messages", body, { "x-api-key": "", authorization: `Bearer ${token}`, ...more });
+
+test("a token of a configured issuer is its subject's", async () => {
+  expect((await post(await sign(claims))).status).toBe(200);
+  expect(bed.calls.at(-1)?.head.keyId).toBe("oidc:ci:repo:acme/widgets:main");
+});
+
+test("the issuer's keys are fetched once", async () => {
+  await post(await sign(claims));
+  const before = fetched;
+  await Promise.all(Array.from({ length: 5 }, async () => post(await sign(claims))));
+  expect(fetched).toBe(before);
+});
+
+test("a token may use the models its entry names", async () => {
+  expect((await post(await sign(claims), ask({ model: "claude-haiku-4-5" }))).status).toBe(403);
+});
+
+test.each<[string, JWTPayload, TokenOptions]>([
+  ["of somebody else's repository", { ...claims, sub: "repo:other/widgets" }, {}],
+  ["without a claim that is asked for", { sub: claims.sub }, {}],
+  ["without a subject", { ref: claims.ref }, {}],
+  ["for another audience", claims, { audience: "elsewhere" }],
+  ["that has expired", claims, { expires: Math.floor(Date.now() / 1000) - 60 }],
+  ["that is not valid yet", claims, { notBefore: "10m" }],
+  ["of an issuer nobody configured", claims, { issuer: "https://elsewhere.example" }],
+])("a token %s is a 401", async (_name, payload, options) => {
+  const response = await post(await sign(payload, options));
+  expect(response.status).toBe(401);
+  expect(await response.json()).toMatchObject({ error: { type: "authentication_error" } });
+});
+
+test("a token that somebody else signed is a 401", async () => {
+  const { privateKey } = await generateKeyPair("ES256");
+  expect((await post(await sign(claims, { key: privateKey }))).status).toBe(401);
+});
+
+test("a token signed with a shared secret or not at all is a 401", async () => {
+  const secret = new TextEncoder().encode("a secret that is long enough for it");
+  const shared = await new SignJWT(claims)
+    .setProtectedHeader({ alg: "HS256" })
+    .setIssuer(issuer)
+    .setAudience("sluice")
+    .setExpirationTime("5m")
+    .sign(secret);
+  expect((await post(shared)).status).toBe(401);
+  const [, payload] = shared.split(".");
+  const none = Buffer.from('{"alg":"none"}').toString("base64url");
+  expect((await post(`${none}.${payload}.`)).status).toBe(401);
+});
+
+test("an API key beats a token even when the key is wrong", async () => {
+  const token = await sign(claims);
+  expect((await post(token, ask(), { "x-api-key": "wrong" })).status).toBe(401);
+  expect((await post(token, ask(), { "x-api-key": bedKeys.key })).status).toBe(200);
+  expect(bed.calls.at(-1)?.head.keyId).toBe("key:bed");
+});
+
+test("a token whose issuer cannot be reached is a 529, to be tried again", async () => {
+  const response = await post(await sign(claims, { issuer: "http://127.0.0.1:1" }));
+  expect([response.status, response.headers.get("retry-after")]).toEqual([529, "1"]);
+});
