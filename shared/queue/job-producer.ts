@@ -1,0 +1,123 @@
+import { Queue } from "bullmq";
+import { encodeJob, lanes, type CallJob, type Lane } from "./job.ts";
+import { queuePrefix, type QueueConnection } from "./queue-connection.ts";
+
+interface LaneDepth {
+  readonly waiting: number;
+  /** Parked. */
+  readonly delayed: number;
+  readonly active: number;
+}
+
+/** Puts calls into the lanes. Fails at once while Redis is away, and never tries again by itself. */
+export interface JobProducer {
+  /** A job of the same call id that is still there is left as it is. Rejects with `AddError`. */
+  add(lane: Lane, job: CallJob): Promise<void>;
+  /** `running`: a dispatcher holds it, tell it by a cancel mark. */
+  remove(lane: Lane, callId: string): Promise<"removed" | "running" | "absent">;
+  depth(): Promise<Record<Lane, LaneDepth>>;
+  close(): Promise<void>;
+}
+
+/** `not_sent`: the job is certainly not in its lane. `unknown`: it may be, now or later. */
+export class AddError extends Error {
+  readonly fate: "not_sent" | "unknown";
+
+  constructor(fate: "not_sent" | "unknown", message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "AddError";
+    this.fate = fate;
+  }
+}
+
+type LaneQueue = ReturnType<typeof createQueue>;
+
+/** BullMQ writes an event per step, and nobody reads them: keep as few as its trimming allows. */
+const keptEvents = 100;
+
+/** `connection` has the purpose `command`. */
+export function createJobProducer(connection: QueueConnection, options: { readonly prefix: string }): JobProducer {
+  const { client } = connection;
+  const prefix = queuePrefix(options.prefix);
+  const queues = Object.fromEntries(lanes.map((lane) => [lane, createQueue(lane, connection, prefix)])) as Record<
+    Lane,
+    LaneQueue
+  >;
+  function limitEvents(): void {
+    for (const { backend } of Object.values(queues))
+      backend.setQueueMeta({ "opts.maxLenEvents": keptEvents }).catch(() => undefined);
+  }
+  client.on("ready", limitEvents);
+  if (connection.isReady) limitEvents();
+
+  return {
+    async add(lane, job) {
+      if (!connection.isReady) throw new AddError("not_sent", "Redis is away");
+      try {
+        await queues[lane].backend.addJob(newJob(job), job.head.id);
+      } catch (error) {
+        throw isCertain(error)
+          ? new AddError("not_sent", "the job was not added", { cause: error })
+          : new AddError("unknown", "the job may have been added", { cause: error });
+      }
+    },
+    async remove(lane, callId) {
+      const { backend } = queues[lane];
+      // Both leave in one write, the question first.
+      const [exists, removed] = await Promise.all([
+        client.exists(`${prefix}:${lane}:${callId}`),
+        backend.remove(callId, false),
+      ]);
+      if (removed === 0) return "running";
+      return exists === 1 ? "removed" : "absent";
+    },
+    async depth() {
+      const counts = await Promise.all(
+        lanes.map((lane) => queues[lane].backend.getCounts(["wait", "delayed", "active"])),
+      );
+      const depths = counts.map(([waiting = 0, delayed = 0, active = 0]) => ({ waiting, delayed, active }));
+      return Object.fromEntries(lanes.map((lane, index) => [lane, depths[index]])) as Record<Lane, LaneDepth>;
+    },
+    async close() {
+      client.off("ready", limitEvents);
+      await Promise.all(Object.values(queues).map(({ queue }) => queue.close()));
+    },
+  };
+}
+
+function createQueue(lane: Lane, { client }: QueueConnection, prefix: string) {
+  const queue = new Queue(lane, {
+    connection: client,
+    prefix,
+    skipMetasUpdate: true,
+    // Both wait for an answer of Redis: a producer that starts without it must fail, not hang.
+    skipVersionCheck: true,
+    skipWaitingForReady: true,
+  });
+  // The connection's owner logs its errors.
+  queue.on("error", () => undefined);
+  // Not `queue.add`: it makes a Job of which only these fields reach Redis, and repeats its options in every job.
+  return { queue, backend: queue.getBackend() };
+}
+
+function newJob(job: CallJob): Parameters<ReturnType<typeof createQueue>["backend"]["addJob"]>[0] {
+  return {
+    id: job.head.id,
+    name: "c",
+    data: encodeJob(job),
+    opts: {},
+    timestamp: job.enqueuedAt,
+    progress: 0,
+    attemptsMade: 0,
+    attemptsStarted: 0,
+    stalledCounter: 0,
+    failedReason: "",
+    returnvalue: "",
+  };
+}
+
+/** Redis refused the command, or it never entered a socket; anything else may have been carried out. */
+function isCertain(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return error.name === "ReplyError" || error.message.startsWith("Stream isn't writeable");
+}

@@ -1,0 +1,106 @@
+import type { RedisConnection } from "./connect-redis.ts";
+import { loadScript } from "./load-script.ts";
+import { createLocalLimits, type Limits } from "./local-limits.ts";
+import { createStoreKeys, type StoreKeys } from "./store-keys.ts";
+import { createTurnBatch } from "./turn-batch.ts";
+
+type Admission = { readonly ok: true } | { readonly ok: false; readonly retryAfterS: number };
+
+/** What a key may do per minute and at once, over all gateways; on this one alone while Redis is away or slow. */
+export interface KeyLimits {
+  /**
+   * Never rejects, never takes longer than 50 ms. An admitted call holds its place until `release`, at most `holdMs`.
+   */
+  admit(keyId: string, limits: Limits | undefined, callId: string, holdMs: number): Promise<Admission>;
+  /** Harmless for a call that holds no place. */
+  release(keyId: string, callId: string): void;
+}
+
+const capMs = 50;
+const admitted: Admission = { ok: true };
+const admittedAtOnce = Promise.resolve(admitted);
+
+export function createKeyLimits(options: { readonly redis: RedisConnection; readonly prefix: string }): KeyLimits {
+  const { redis } = options;
+  const keys = createStoreKeys(options.prefix);
+  const admitCall = loadScript(redis.client, "admit-call");
+  const local = createLocalLimits();
+  const releasing = createTurnBatch<Release>((batch) => releaseLeases(redis, keys, batch));
+  /** Calls of ours that may hold a lease in Redis, so that releasing any other costs nothing. */
+  const leased = new Set<string>();
+
+  function ask(keyId: string, limits: Limits, call: LimitedCall): Promise<unknown> {
+    if (limits.concurrent !== undefined) leased.add(call.id);
+    return admitCall(
+      [keys.rate(keyId), keys.leases(keyId)],
+      [limits.rpm ?? 0, limits.concurrent ?? 0, call.id, Math.ceil(call.holdMs)],
+    );
+  }
+  function giveBack(keyId: string, callId: string): void {
+    leased.delete(callId);
+    releasing.add({ keyId, callId });
+  }
+  function askWithin(keyId: string, limits: Limits, call: LimitedCall): Promise<Admission> {
+    return new Promise((resolve) => {
+      let here: Admission | undefined;
+      const decideHere = (): void => {
+        clearTimeout(timer);
+        here ??= toAdmission(local.admit(keyId, limits, call));
+        resolve(here);
+      };
+      // The call was refused here, or has even ended: a lease that Redis gave it, or is still to give, is nobody's.
+      const giveBackUnused = (): void => {
+        if (limits.concurrent !== undefined && !(here?.ok && leased.has(call.id))) giveBack(keyId, call.id);
+      };
+      const timer = setTimeout(decideHere, capMs);
+      ask(keyId, limits, call).then(
+        (reply) => {
+          clearTimeout(timer);
+          const waitMs = Number(reply);
+          if (waitMs > 0) leased.delete(call.id);
+          else if (here) giveBackUnused();
+          resolve(toAdmission(waitMs));
+        },
+        () => {
+          decideHere();
+          giveBackUnused();
+        },
+      );
+    });
+  }
+  return {
+    // oxlint-disable-next-line eslint/max-params -- four plain values on the way of every call, not an object for each
+    admit(keyId, limits, callId, holdMs) {
+      if (limits?.rpm === undefined && limits?.concurrent === undefined) return admittedAtOnce;
+      const call = { id: callId, holdMs };
+      if (redis.isReady) return askWithin(keyId, limits, call);
+      return Promise.resolve(toAdmission(local.admit(keyId, limits, call)));
+    },
+    release(keyId, callId) {
+      local.release(keyId, callId);
+      if (leased.has(callId)) giveBack(keyId, callId);
+    },
+  };
+}
+
+interface LimitedCall {
+  readonly id: string;
+  readonly holdMs: number;
+}
+
+interface Release {
+  readonly keyId: string;
+  readonly callId: string;
+}
+
+/** A lease that could not be given back ends by itself. */
+function releaseLeases(redis: RedisConnection, keys: StoreKeys, batch: readonly Release[]): void {
+  if (!redis.isReady) return;
+  const byKey = Map.groupBy(batch, ({ keyId }) => keyId);
+  for (const [keyId, releases] of byKey)
+    redis.client.zrem(keys.leases(keyId), ...releases.map(({ callId }) => callId)).catch(() => undefined);
+}
+
+function toAdmission(waitMs: number): Admission {
+  return waitMs <= 0 ? admitted : { ok: false, retryAfterS: Math.max(1, Math.ceil(waitMs / 1000)) };
+}

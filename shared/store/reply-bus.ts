@@ -1,0 +1,103 @@
+import type { Outcome } from "#shared/messages/outcome.ts";
+import type { Logger } from "#shared/telemetry/logger.ts";
+import type { RedisConnection } from "./connect-redis.ts";
+import { readOutcomes, type OutcomeRecord } from "./outcome-codec.ts";
+import { createSealer } from "./sealer.ts";
+import { createStoreKeys } from "./store-keys.ts";
+import { subscribeChannel } from "./subscribe-channel.ts";
+
+export interface ReplyBusOptions {
+  readonly subscriber: RedisConnection;
+  readonly prefix: string;
+  /** Names this process' channel; no two live processes may share it. */
+  readonly instanceId: string;
+  readonly logger: Logger;
+  readonly encryptionKey?: string;
+}
+
+/** Outcomes of queued calls, as they are settled, for the process that asked. */
+export interface ReplyBus {
+  /** What goes into a job as `replyTo`. */
+  readonly channel: string;
+  /**
+   * Calls `onOutcome` once, when the call's outcome arrives. Register before the job is added: a fast one may be
+   * answered at once. Returns what stops waiting; harmless after the outcome.
+   */
+  expect(callId: string, onOutcome: (outcome: Outcome) => void): () => void;
+  /** Since when outcomes may be lost (milliseconds since the epoch), undefined while the channel is subscribed. */
+  readonly interruptedSince: number | undefined;
+  /** Calls the listener after every interruption, once Redis has confirmed the subscription; returns what stops it. */
+  onRestored(listener: () => void): () => void;
+  /** Resolves at the first confirmation; rejects with the signal's reason. */
+  ready(signal?: AbortSignal): Promise<void>;
+  close(): void;
+}
+
+export function createReplyBus(options: ReplyBusOptions): ReplyBus {
+  const { logger } = options;
+  const sealer = options.encryptionKey ? createSealer(options.encryptionKey) : undefined;
+  const channel = createStoreKeys(options.prefix).replyChannel(options.instanceId);
+  const waiting = new Map<string, (outcome: Outcome) => void>();
+  const restored = new Set<() => void>();
+  let interruptedSince: number | undefined = Date.now();
+  const first = Promise.withResolvers<void>();
+
+  function deliver(record: OutcomeRecord): void {
+    const onOutcome = waiting.get(record.callId);
+    if (!onOutcome) return;
+    const outcome = record.decode();
+    waiting.delete(record.callId);
+    onOutcome(outcome);
+  }
+  const subscription = subscribeChannel(options.subscriber, channel, {
+    message(message) {
+      try {
+        for (const record of readOutcomes(message, sealer)) deliver(record);
+      } catch (error) {
+        logger.error({ err: error }, "unreadable reply");
+      }
+    },
+    confirmed(isFirst) {
+      interruptedSince = undefined;
+      first.resolve();
+      if (!isFirst) for (const listener of restored) listener();
+    },
+    interrupted() {
+      interruptedSince = Date.now();
+    },
+  });
+  return {
+    channel,
+    expect(callId, onOutcome) {
+      waiting.set(callId, onOutcome);
+      return () => {
+        if (waiting.get(callId) === onOutcome) waiting.delete(callId);
+      };
+    },
+    get interruptedSince() {
+      return interruptedSince;
+    },
+    onRestored(listener) {
+      restored.add(listener);
+      return () => restored.delete(listener);
+    },
+    ready: (signal) => (signal ? abortable(first.promise, signal) : first.promise),
+    close() {
+      subscription.close();
+      waiting.clear();
+      restored.clear();
+    },
+  };
+}
+
+function abortable(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) return onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    void promise.then(() => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,53 @@
+import { createHash } from "node:crypto";
+
+/** The names of everything in Redis. One hash tag for all, so that every script finds its keys in one slot. */
+export interface StoreKeys {
+  outcome(callId: string): string;
+  cancelMark(callId: string): string;
+  body(callId: string): string;
+  /** BullMQ's hash of a job: its prefix, the queue's name, the job's id. */
+  job(lane: string, callId: string): string;
+  rate(keyId: string): string;
+  leases(keyId: string): string;
+  affinity(keyId: string, hash: string): string;
+  bound(keyId: string, id: string): string;
+  trace(keyId: string, id: string): string;
+  probe(target: string): string;
+  readonly targets: string;
+  readonly replyChannel: (instanceId: string) => string;
+  readonly cancelChannel: string;
+  readonly targetChannel: string;
+}
+
+export function createStoreKeys(prefix: string): StoreKeys {
+  const tag = hashTag(prefix);
+  return {
+    outcome: (callId) => `${tag}:outcome:${callId}`,
+    cancelMark: (callId) => `${tag}:cancel:${callId}`,
+    body: (callId) => `${tag}:body:${callId}`,
+    job: (lane, callId) => `${tag}:${lane}:${callId}`,
+    rate: (keyId) => `${tag}:rate:${keyId}`,
+    leases: (keyId) => `${tag}:leases:${keyId}`,
+    affinity: (keyId, hash) => `${tag}:affinity:${scoped(keyId, hash)}`,
+    bound: (keyId, id) => `${tag}:bound:${scoped(keyId, id)}`,
+    trace: (keyId, id) => `${tag}:trace:${scoped(keyId, id)}`,
+    probe: (target) => `${tag}:probe:${target}`,
+    targets: `${tag}:targets`,
+    replyChannel: (instanceId) => `${tag}:reply:${instanceId}`,
+    cancelChannel: `${tag}:cancelled`,
+    targetChannel: `${tag}:target-news`,
+  };
+}
+
+/** Redis Cluster's hash tag; the queue's keys have the same. */
+function hashTag(prefix: string): string {
+  return `{${prefix}}`;
+}
+
+const longestId = 128;
+
+/** Both may hold any character: the length in front keeps (`a:b`, `c`) and (`a`, `b:c`) apart. */
+function scoped(keyId: string, id: string): string {
+  const short = id.length <= longestId ? id : createHash("sha256").update(id).digest("base64url");
+  return `${keyId.length}:${keyId}:${short}`;
+}

@@ -1,0 +1,14 @@
+/**
+ * The promise's value, or `undefined` when it takes longer than `ms` or is rejected. For what helps a call but must
+ * not hold it up.
+ */
+export function within<Value>(ms: number, promise: Promise<Value>): Promise<Value | undefined> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms, undefined);
+    const settle = (value: Value | undefined): void => {
+      clearTimeout(timer);
+      resolve(value);
+    };
+    promise.then(settle, () => settle(undefined));
+  });
+}

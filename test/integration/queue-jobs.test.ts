@@ -1,0 +1,282 @@
+import { expect, inject, test } from "vitest";
+import {
+  createJobConsumer,
+  type JobConsumer,
+  type JobConsumerOptions,
+  type JobContext,
+} from "#shared/queue/job-consumer.ts";
+import { createJobProducer, type JobProducer } from "#shared/queue/job-producer.ts";
+import type { CallJob } from "#shared/queue/job.ts";
+import { createResultStore } from "#shared/store/result-store.ts";
+import { eventually } from "../support/eventually.ts";
+import { callId, createStoreBed, sampleJob, type StoreBed } from "../support/store-bed.ts";
+
+type Delivery = Omit<JobContext, "signal"> & { readonly job: CallJob; readonly at: number };
+
+interface TestConsumer extends JobConsumer {
+  readonly deliveries: Delivery[];
+  readonly failures: { job: CallJob; reason: string }[];
+}
+
+async function openProducer(bed: StoreBed): Promise<JobProducer> {
+  return bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
+}
+
+async function openConsumer(bed: StoreBed, more: Partial<JobConsumerOptions> = {}): Promise<TestConsumer> {
+  const deliveries: Delivery[] = [];
+  const failures: TestConsumer["failures"] = [];
+  const { handle, ...options } = more;
+  const consumer = createJobConsumer({
+    lane: "interactive",
+    concurrency: 100,
+    connection: await bed.connect("blocking"),
+    prefix: bed.prefix,
+    logger: bed.logger,
+    onFailed: (job, reason) => failures.push({ job, reason }),
+    handle(job, { signal, ...context }) {
+      deliveries.push({ job, ...context, at: Date.now() });
+      return handle ? handle(job, { signal, ...context }) : Promise.resolve();
+    },
+    ...options,
+  });
+  bed.onEnd(() => consumer.close(AbortSignal.abort()));
+  return Object.defineProperties(consumer as TestConsumer, {
+    deliveries: { value: deliveries },
+    failures: { value: failures },
+  });
+}
+
+const idsOf = (consumer: TestConsumer) => consumer.deliveries.map(({ job }) => job.head.id);
+
+test("a job is handled once, as it was added, and leaves nothing behind", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const producer = await openProducer(bed);
+  const consumer = await openConsumer(bed);
+  const job = sampleJob(callId(), { body: "ü€😀", replyTo: "somebody" });
+  await producer.add("interactive", job);
+  await eventually(() => expect(consumer.deliveries).toMatchObject([{ job, delivery: 1, redelivered: false }]));
+  const redis = await bed.connect("command");
+  await eventually(async () =>
+    expect(await redis.client.keys(`{${bed.prefix}}:interactive:${job.head.id}*`)).toEqual([]),
+  );
+  await eventually(async () =>
+    expect((await producer.depth()).interactive).toEqual({ waiting: 0, delayed: 0, active: 0 }),
+  );
+});
+
+test("many jobs are each handled once, over two dispatchers", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const producer = await openProducer(bed);
+  const consumers = [await openConsumer(bed), await openConsumer(bed)];
+  const ids = Array.from({ length: 1000 }, () => callId());
+  await Promise.all(ids.map((id) => producer.add("interactive", sampleJob(id))));
+  await eventually(() => expect(consumers.flatMap(idsOf).toSorted()).toEqual(ids.toSorted()), { timeoutMs: 10_000 });
+});
+
+test("no more jobs run than there are slots, and a free slot is filled at once", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const producer = await openProducer(bed);
+  const ends: (() => void)[] = [];
+  let most = 0;
+  const consumer = await openConsumer(bed, {
+    concurrency: 3,
+    handle: () => {
+      most = Math.max(most, consumer.running);
+      return new Promise((resolve) => ends.push(resolve));
+    },
+  });
+  const ids = Array.from({ length: 8 }, () => callId());
+  for (const id of ids) await producer.add("interactive", sampleJob(id));
+  for (let done = 0; done < ids.length; done += 1) {
+    await eventually(() => expect(ends).toHaveLength(Math.min(ids.length, done + 3)));
+    expect(consumer.running).toBeLessThanOrEqual(3);
+    ends[done]!();
+  }
+  await eventually(() => expect(consumer.running).toBe(0));
+  expect(most).toBeLessThanOrEqual(3);
+  expect(idsOf(consumer)).toEqual(ids);
+});
+
+test("a lane may be widened while it runs", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const producer = await openProducer(bed);
+  const ends: (() => void)[] = [];
+  const handle = () => new Promise<void>((resolve) => ends.push(resolve));
+  const consumer = await openConsumer(bed, { lane: "background", concurrency: 1, handle });
+  for (let i = 0; i < 3; i += 1) await producer.add("background", sampleJob(callId()));
+  await eventually(() => expect(consumer.running).toBe(1));
+  consumer.setConcurrency(3);
+  await eventually(() => expect(consumer.running).toBe(3));
+  for (const end of ends) end();
+});
+
+test("a job that is there already is not added again", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const producer = await openProducer(bed);
+  const job = sampleJob(callId());
+  await producer.add("interactive", job);
+  await producer.add("interactive", { ...job, replyTo: "another" });
+  expect((await producer.depth()).interactive.waiting).toBe(1);
+  const consumer = await openConsumer(bed);
+  await eventually(() => expect(consumer.deliveries).toMatchObject([{ job }]));
+});
+
+test("lanes do not stand in each other's way", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const producer = await openProducer(bed);
+  const ids = [callId(), callId()];
+  await producer.add("background", sampleJob(ids[0]!));
+  await producer.add("count", sampleJob(ids[1]!));
+  const counts = await openConsumer(bed, { lane: "count" });
+  await eventually(() => expect(idsOf(counts)).toEqual([ids[1]]));
+  expect(await producer.depth()).toMatchObject({ background: { waiting: 1 }, count: { waiting: 0 } });
+});
+
+test("a parked job waits without a slot until its time, and knows how often it was parked", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const producer = await openProducer(bed);
+  const parkUntil = Date.now() + 700;
+  const consumer = await openConsumer(bed, {
+    concurrency: 1,
+    handle: (job) => Promise.resolve(job.parked === undefined && job.body === "park" ? { parkUntil } : undefined),
+  });
+  const parked = sampleJob(callId(), { body: "park" });
+  await producer.add("interactive", parked);
+  await eventually(async () => expect((await producer.depth()).interactive).toMatchObject({ delayed: 1, active: 0 }));
+  const other = callId();
+  await producer.add("interactive", sampleJob(other));
+  await eventually(() => expect(consumer.deliveries).toHaveLength(3));
+  expect(idsOf(consumer)).toEqual([parked.head.id, other, parked.head.id]);
+  const again = consumer.deliveries[2]!;
+  expect(again).toMatchObject({ delivery: 2, redelivered: false, job: { ...parked, parked: 1 } });
+  expect(again.at - parkUntil).toBeGreaterThanOrEqual(-2);
+  expect(again.at - parkUntil).toBeLessThan(500);
+});
+
+test("a parked job is taken by another dispatcher when its own is gone", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const producer = await openProducer(bed);
+  const parkUntil = Date.now() + 500;
+  const first = await openConsumer(bed, { handle: () => Promise.resolve({ parkUntil }) });
+  const second = await openConsumer(bed, { lane: "count" });
+  await producer.add("interactive", sampleJob(callId()));
+  await eventually(async () => expect((await producer.depth()).interactive.delayed).toBe(1));
+  await first.close(AbortSignal.abort());
+  const third = await openConsumer(bed);
+  await eventually(() => expect(third.deliveries).toMatchObject([{ delivery: 2, job: { parked: 1 } }]));
+  expect(second.deliveries).toEqual([]);
+});
+
+test("waiting and parked jobs can be removed, running ones cannot", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const producer = await openProducer(bed);
+  const [waiting, parked, running] = [callId(), callId(), callId()];
+  await producer.add("count", sampleJob(waiting));
+  expect(await producer.remove("count", waiting)).toBe("removed");
+  expect(await producer.remove("count", waiting)).toBe("absent");
+  let end = (): void => undefined;
+  const consumer = await openConsumer(bed, {
+    handle: (job) =>
+      job.head.id === parked
+        ? Promise.resolve({ parkUntil: Date.now() + 60_000 })
+        : new Promise((resolve) => (end = resolve)),
+  });
+  await producer.add("interactive", sampleJob(parked));
+  await producer.add("interactive", sampleJob(running));
+  await eventually(async () => expect((await producer.depth()).interactive).toMatchObject({ delayed: 1, active: 1 }));
+  expect(await producer.remove("interactive", parked)).toBe("removed");
+  expect(await producer.remove("interactive", running)).toBe("running");
+  end();
+  await eventually(() => expect(consumer.running).toBe(0));
+  await eventually(async () => expect(await producer.remove("interactive", running)).toBe("absent"));
+});
+
+test.each([
+  ["not JSON", "{oops", "job is not JSON"],
+  ["of another version", JSON.stringify({ ...sampleJob("x"), version: 2 }), "job is malformed at version"],
+  ["another call's", JSON.stringify(sampleJob("call_other")), "job is malformed at head.id"],
+])("a job whose payload is %s is reported and removed, and the next one is handled", async (_, data, reason) => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const producer = await openProducer(bed);
+  const redis = await bed.connect("command");
+  const [bad, good] = [callId(), callId()];
+  await producer.add("interactive", sampleJob(bad));
+  await redis.client.hset(`{${bed.prefix}}:interactive:${bad}`, "data", data);
+  const consumer = await openConsumer(bed);
+  await producer.add("interactive", sampleJob(good));
+  await eventually(() => expect(idsOf(consumer)).toEqual([good]));
+  expect(consumer.failures).toMatchObject([{ job: { head: { id: bad } }, reason }]);
+  await eventually(async () => expect(await producer.remove("interactive", bad)).toBe("absent"));
+});
+
+test("a handler that fails is reported, and its job is not handled again", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const producer = await openProducer(bed);
+  const consumer = await openConsumer(bed, { handle: () => Promise.reject(new Error("a bug")) });
+  const id = callId();
+  await producer.add("interactive", sampleJob(id));
+  await eventually(() => expect(consumer.failures).toMatchObject([{ job: { head: { id } } }]));
+  await eventually(async () => expect(await producer.remove("interactive", id)).toBe("absent"));
+  expect(consumer.deliveries).toHaveLength(1);
+});
+
+test("the fate of a queued, a running and a parked call is that its job is there", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const producer = await openProducer(bed);
+  const results = createResultStore({ redis: await bed.connect("command"), prefix: bed.prefix, ttlMs: 60_000 });
+  const id = callId();
+  await producer.add("interactive", sampleJob(id));
+  expect(await results.fate("interactive", id)).toEqual({ state: "queued" });
+  let end: (parking: { parkUntil: number }) => void = () => undefined;
+  const consumer = await openConsumer(bed, { handle: () => new Promise((resolve) => (end = resolve)) });
+  await eventually(() => expect(consumer.running).toBe(1));
+  expect(await results.fate("interactive", id)).toEqual({ state: "queued" });
+  end({ parkUntil: Date.now() + 60_000 });
+  await eventually(async () => expect((await producer.depth()).interactive.delayed).toBe(1));
+  expect(await results.fate("interactive", id)).toEqual({ state: "queued" });
+  expect(await results.fate("count", id)).toEqual({ state: "unknown" });
+});
+
+test("a dispatcher that leaves finishes what runs and takes nothing more", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const producer = await openProducer(bed);
+  let end = (): void => undefined;
+  const leaving = await openConsumer(bed, { handle: () => new Promise((resolve) => (end = resolve)) });
+  const id = callId();
+  await producer.add("interactive", sampleJob(id));
+  await eventually(() => expect(leaving.running).toBe(1));
+  const closed = leaving.close(new AbortController().signal);
+  const late = callId();
+  await producer.add("interactive", sampleJob(late));
+  const staying = await openConsumer(bed);
+  await eventually(() => expect(idsOf(staying)).toEqual([late]));
+  end();
+  await closed;
+  expect(idsOf(leaving)).toEqual([id]);
+  await eventually(async () => expect(await producer.remove("interactive", id)).toBe("absent"));
+});
+
+test("what still runs when time is up is given back, and the next dispatcher knows that it was opened", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const producer = await openProducer(bed);
+  let signal: AbortSignal | undefined;
+  const leaving = await openConsumer(bed, {
+    handle: (_job, context) => {
+      signal = context.signal;
+      return new Promise(() => undefined);
+    },
+  });
+  const job = sampleJob(callId());
+  await producer.add("interactive", job);
+  await eventually(() => expect(leaving.running).toBe(1));
+  const timeUp = new AbortController();
+  const closed = leaving.close(timeUp.signal);
+  expect(signal?.aborted).toBe(false);
+  timeUp.abort();
+  await closed;
+  expect(signal?.aborted).toBe(true);
+  const staying = await openConsumer(bed);
+  await eventually(() =>
+    expect(staying.deliveries).toMatchObject([{ delivery: 2, redelivered: true, job: { ...job, reopened: true } }]),
+  );
+});

@@ -1,0 +1,93 @@
+import { expect, inject, test } from "vitest";
+import { createKeyLimits } from "#shared/store/key-limits.ts";
+import { spawnRedis } from "../support/spawn-redis.ts";
+import { eventually } from "../support/eventually.ts";
+import { callId, createStoreBed, type StoreBed } from "../support/store-bed.ts";
+
+const holdMs = 60_000;
+
+async function openLimits(bed: StoreBed) {
+  return createKeyLimits({ redis: await bed.connect("command"), prefix: bed.prefix });
+}
+
+test("a minute's calls are counted over all gateways, and the refused one is told when to come back", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const gateways = [await openLimits(bed), await openLimits(bed)];
+  const admissions = await Promise.all(
+    Array.from({ length: 6 }, (_, i) => gateways[i % 2]!.admit("key:a", { rpm: 4 }, callId(), holdMs)),
+  );
+  const refused = admissions.filter((admission) => !admission.ok);
+  expect(refused).toHaveLength(2);
+  for (const admission of refused) expect(admission).toEqual({ ok: false, retryAfterS: 15 });
+});
+
+test("calls at once are counted over all gateways until they are released", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const [one, other] = [await openLimits(bed), await openLimits(bed)];
+  const ids = [callId(), callId()];
+  for (const id of ids) expect((await one.admit("key:a", { concurrent: 2 }, id, holdMs)).ok).toBe(true);
+  expect(await other.admit("key:a", { concurrent: 2 }, callId(), holdMs)).toEqual({ ok: false, retryAfterS: 1 });
+  one.release("key:a", ids[0]!);
+  await eventually(async () => expect((await other.admit("key:a", { concurrent: 2 }, "next", holdMs)).ok).toBe(true));
+});
+
+test("the place of a call whose gateway is gone becomes free by itself", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const limits = await openLimits(bed);
+  expect((await limits.admit("key:a", { concurrent: 1 }, callId(), 100)).ok).toBe(true);
+  await eventually(async () => expect((await limits.admit("key:a", { concurrent: 1 }, "next", 100)).ok).toBe(true));
+});
+
+test("a call refused for being too many at once has used up no minute", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const limits = await openLimits(bed);
+  const both = { rpm: 2, concurrent: 1 };
+  const id = callId();
+  expect((await limits.admit("key:a", both, id, holdMs)).ok).toBe(true);
+  expect((await limits.admit("key:a", both, callId(), holdMs)).ok).toBe(false);
+  limits.release("key:a", id);
+  await eventually(async () => expect((await limits.admit("key:a", both, "next", holdMs)).ok).toBe(true));
+});
+
+test("a key without limits asks nobody, and keys do not share", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const limits = await openLimits(bed);
+  expect(await limits.admit("key:a", undefined, callId(), holdMs)).toEqual({ ok: true });
+  expect(await limits.admit("key:a", {}, callId(), holdMs)).toEqual({ ok: true });
+  expect((await limits.admit("key:b", { rpm: 1 }, callId(), holdMs)).ok).toBe(true);
+  expect((await limits.admit("key:c", { rpm: 1 }, callId(), holdMs)).ok).toBe(true);
+  const redis = await bed.connect("command");
+  expect(await redis.client.keys(`{${bed.prefix}}:*key:a*`)).toEqual([]);
+});
+
+test("while Redis stands still or is gone the same limits hold locally, without delay", async () => {
+  await using redis = await spawnRedis();
+  await using bed = createStoreBed(redis.url);
+  const limits = await openLimits(bed);
+  const admitTwo = async (key: string) => {
+    const startedAt = performance.now();
+    const admissions = [1, 2, 3].map(() => limits.admit(key, { rpm: 2 }, callId(), holdMs));
+    const oks = (await Promise.all(admissions)).map(({ ok }) => ok);
+    return { oks, ms: performance.now() - startedAt };
+  };
+  redis.freeze();
+  const frozen = await admitTwo("key:a");
+  redis.thaw();
+  await redis.kill();
+  const gone = await admitTwo("key:b");
+  expect(frozen.oks).toEqual([true, true, false]);
+  expect(gone.oks).toEqual([true, true, false]);
+  expect(Math.max(frozen.ms, gone.ms)).toBeLessThan(400);
+});
+
+test("a lease that Redis granted too late, to a call refused meanwhile, is given back", async () => {
+  await using redis = await spawnRedis();
+  await using bed = createStoreBed(redis.url);
+  const limits = await openLimits(bed);
+  redis.freeze();
+  expect((await limits.admit("key:a", { concurrent: 1 }, "first", holdMs)).ok).toBe(true);
+  expect((await limits.admit("key:a", { concurrent: 1 }, "late", holdMs)).ok).toBe(false);
+  limits.release("key:a", "first");
+  redis.thaw();
+  await eventually(async () => expect((await limits.admit("key:a", { concurrent: 1 }, "next", holdMs)).ok).toBe(true));
+});

@@ -1,0 +1,122 @@
+import { expect, inject, test } from "vitest";
+import { createTargetBoard, type TargetBoard } from "#shared/store/target-board.ts";
+import { spawnRedis } from "../support/spawn-redis.ts";
+import { eventually } from "../support/eventually.ts";
+import { createStoreBed, type StoreBed } from "../support/store-bed.ts";
+
+const target = { provider: "anthropic", model: "claude-opus-4-8" };
+
+async function openBoard(bed: StoreBed): Promise<TargetBoard> {
+  const redis = await bed.connect("command");
+  const subscriber = await bed.connect("subscriber");
+  const board = bed.own(createTargetBoard({ redis, subscriber, prefix: bed.prefix, logger: bed.logger }));
+  await eventually(() => expect(board.shared).toBe(true));
+  return board;
+}
+
+const stateOf = (board: TargetBoard) => board.state(target.provider, target.model);
+
+test("what one worker learns of a target every worker knows, also one that comes later", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const [one, other] = [await openBoard(bed), await openBoard(bed)];
+  const until = Date.now() + 30_000;
+  one.block(target, until, "rate_limited");
+  one.out("second", until, "exhausted");
+  one.out({ provider: "third", model: "m" }, until, "credential");
+  one.openBreaker({ provider: "fourth", model: "m" }, until);
+  expect(stateOf(one).blockedUntil).toBe(until);
+  const knows = (board: TargetBoard) => {
+    expect(stateOf(board).blockedUntil).toBe(until);
+    expect(board.state("second", "any")).toMatchObject({ outUntil: until, outReason: "exhausted" });
+    expect(board.state("third", "m")).toMatchObject({ outUntil: until, outReason: "credential" });
+    expect(board.state("third", "other").outUntil).toBe(0);
+    expect(board.state("fourth", "m")).toMatchObject({ breakerUntil: until, breakerOpenings: 1 });
+  };
+  await eventually(() => knows(other));
+  knows(await openBoard(bed));
+});
+
+test("a block only extends, whoever notes it", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const [one, other] = [await openBoard(bed), await openBoard(bed)];
+  const now = Date.now();
+  one.block(target, now + 20_000, "rate_limited");
+  await eventually(() => expect(stateOf(other).blockedUntil).toBe(now + 20_000));
+  other.block(target, now + 5000, "rate_limited");
+  other.block({ ...target, model: "sign" }, now + 5000, "rate_limited");
+  await eventually(() => expect(one.state("anthropic", "sign").blockedUntil).toBe(now + 5000));
+  expect(stateOf(one).blockedUntil).toBe(now + 20_000);
+  expect(stateOf(await openBoard(bed)).blockedUntil).toBe(now + 20_000);
+});
+
+test("openings in a row are counted once each over all workers, and a success forgets them", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const [one, other] = [await openBoard(bed), await openBoard(bed)];
+  const until = Date.now() + 50;
+  one.openBreaker(target, until);
+  other.openBreaker(target, until);
+  await eventually(() => expect(stateOf(other).breakerUntil).toBe(until));
+  expect([stateOf(one).breakerOpenings, stateOf(other).breakerOpenings]).toEqual([1, 1]);
+  await eventually(() => expect(Date.now()).toBeGreaterThan(until));
+  other.openBreaker(target, Date.now() + 10_000);
+  await eventually(() => expect(stateOf(one).breakerOpenings).toBe(2));
+  one.closeBreaker(target);
+  await eventually(() => expect(stateOf(other)).toMatchObject({ breakerUntil: 0, breakerOpenings: 0 }));
+  expect(stateOf(await openBoard(bed)).breakerOpenings).toBe(0);
+});
+
+test("one probe at a time over all workers, the next when it is ended or over", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const [one, other] = [await openBoard(bed), await openBoard(bed)];
+  const taken = await Promise.all([one, other, one].map((board) => board.takeProbe(target, 60_000)));
+  expect(taken.filter(Boolean)).toHaveLength(1);
+  const [winner, loser] = taken[0] ? [one, other] : [other, one];
+  expect(stateOf(loser).probing).toBe(true);
+  loser.endProbe({ provider: "another", model: "m" });
+  expect(await loser.takeProbe(target, 1000)).toBe(false);
+  winner.endProbe(target);
+  await eventually(async () => expect(await loser.takeProbe(target, 200)).toBe(true));
+  expect(await winner.takeProbe(target, 1000)).toBe(false);
+  await eventually(async () => expect(await winner.takeProbe(target, 1000)).toBe(true));
+});
+
+test("without Redis a worker goes by its own knowledge, and shares it afterwards", async () => {
+  await using redis = await spawnRedis();
+  await using bed = createStoreBed(redis.url);
+  const [one, other] = [await openBoard(bed), await openBoard(bed)];
+  const until = Date.now() + 60_000;
+  await redis.kill();
+  await eventually(() => expect([one.shared, other.shared]).toEqual([false, false]));
+  one.block(target, until, "rate_limited");
+  expect(stateOf(one).blockedUntil).toBe(until);
+  expect(stateOf(other).blockedUntil).toBe(0);
+  expect([await one.takeProbe(target, 60_000), await one.takeProbe(target, 60_000)]).toEqual([true, false]);
+  expect(await other.takeProbe(target, 60_000)).toBe(true);
+  await redis.start();
+  await eventually(() => expect([one.shared, other.shared]).toEqual([true, true]));
+  await eventually(() => expect(stateOf(other).blockedUntil).toBe(until));
+});
+
+test("a probe is not held up by a Redis that stands still", async () => {
+  await using redis = await spawnRedis();
+  await using bed = createStoreBed(redis.url);
+  const board = await openBoard(bed);
+  redis.freeze();
+  const startedAt = performance.now();
+  expect(await board.takeProbe(target, 1000)).toBe(true);
+  expect(performance.now() - startedAt).toBeLessThan(300);
+  redis.thaw();
+});
+
+test("what is kept of targets has a time to live", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const board = await openBoard(bed);
+  const redis = await bed.connect("command");
+  board.block(target, Date.now() + 5000, "rate_limited");
+  await board.takeProbe(target, 5000);
+  await eventually(async () => {
+    const keys = await redis.client.keys(`{${bed.prefix}}:*`);
+    expect(keys).toHaveLength(2);
+    for (const key of keys) expect(await redis.client.pttl(key)).toBeGreaterThan(0);
+  });
+});

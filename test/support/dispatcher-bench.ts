@@ -1,0 +1,194 @@
+import { randomBytes } from "node:crypto";
+import type { CallHead, WorkerCall } from "#shared/messages/call.ts";
+import type { Outcome } from "#shared/messages/outcome.ts";
+import { createJobProducer, type JobProducer } from "#shared/queue/job-producer.ts";
+import type { CallJob } from "#shared/queue/job.ts";
+import type { CallContext } from "#shared/rpc/call-handler.ts";
+import { createWorkerPool } from "#shared/rpc/worker-pool.ts";
+import { startWorkerServer, type WorkerServer } from "#shared/rpc/worker-server.ts";
+import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
+import { createReplyBus, type ReplyBus } from "#shared/store/reply-bus.ts";
+import { createResultStore, type ResultStore } from "#shared/store/result-store.ts";
+import { createLogger } from "#shared/telemetry/logger.ts";
+import { metrics } from "#shared/telemetry/metrics.ts";
+import { createDispatcher, type Dispatcher } from "../../services/dispatcher/dispatcher.ts";
+import { freePort } from "./free-port.ts";
+
+/** What stands in for a worker's engine. */
+export type Answer = (call: WorkerCall, context: CallContext) => Promise<Outcome>;
+
+/** A dispatcher between a real Redis, where the test puts jobs, and a real worker server, which answers as told. */
+export interface DispatcherBench {
+  readonly producer: JobProducer;
+  readonly results: ResultStore;
+  readonly replies: ReplyBus;
+  readonly redis: RedisConnection;
+  readonly dispatcher: Dispatcher;
+  /** Calls that the worker was given. */
+  readonly calls: readonly WorkerCall[];
+  /** How the worker answers from now on. */
+  answer: Answer;
+  /** Puts a job into the interactive lane and waits for its outcome; rejects when none comes in time. */
+  run(job: CallJob, timeoutMs?: number): Promise<Outcome>;
+  startWorker(): Promise<void>;
+  /** One more dispatcher on the same lanes. */
+  addDispatcher(): Promise<Dispatcher>;
+  close(): Promise<void>;
+}
+
+const logger = createLogger({ name: "test", level: "silent" });
+const token = "a token for tests";
+
+export async function startDispatcherBench(
+  redisUrl: string,
+  options: { readonly worker: boolean } = { worker: true },
+): Promise<DispatcherBench> {
+  const closers: (() => unknown)[] = [];
+  const prefix = `t${randomBytes(6).toString("hex")}`;
+  const redis = connect(redisUrl, "command", closers);
+  const subscriber = connect(redisUrl, "subscriber", closers);
+  const results = createResultStore({ redis, subscriber, prefix, ttlMs: 60_000 });
+  const replies = createReplyBus({ subscriber, prefix, instanceId: prefix, logger });
+  const producer = createJobProducer(redis, { prefix });
+  closers.push(
+    () => results.close(),
+    () => replies.close(),
+    () => producer.close(),
+  );
+  const port = await freePort();
+  const calls: WorkerCall[] = [];
+  let worker: WorkerServer | undefined;
+  closers.push(() => worker?.close());
+  await redis.ready();
+  await replies.ready();
+
+  const bench: Omit<DispatcherBench, "dispatcher"> = {
+    producer,
+    results,
+    replies,
+    redis,
+    calls,
+    answer: async () => answerOf("hello"),
+    run: (job, timeoutMs = 10_000) => runJob(bench, job, timeoutMs),
+    async startWorker() {
+      const handler = {
+        invoke: (call: WorkerCall, context: CallContext) => {
+          calls.push(call);
+          return bench.answer(call, context);
+        },
+        stream: () => Promise.reject(new Error("no streams here")),
+      };
+      worker = await startWorkerServer({ listen: `127.0.0.1:${port}`, token, logger, handler });
+    },
+    addDispatcher: () => addDispatcher({ redisUrl, prefix, port }, closers),
+    async close() {
+      for (const close of closers.splice(0).toReversed()) await close();
+    },
+  };
+  if (options.worker) await bench.startWorker();
+  return Object.assign(bench, { dispatcher: await bench.addDispatcher() });
+}
+
+interface Place {
+  readonly redisUrl: string;
+  readonly prefix: string;
+  readonly port: number;
+}
+
+async function addDispatcher({ redisUrl, prefix, port }: Place, closers: (() => unknown)[]): Promise<Dispatcher> {
+  const redis = connect(redisUrl, "command", closers);
+  const blocking = connect(redisUrl, "blocking", closers);
+  const subscriber = connect(redisUrl, "subscriber", closers);
+  const results = createResultStore({ redis, subscriber, prefix, ttlMs: 60_000 });
+  const producer = createJobProducer(redis, { prefix });
+  const pool = createWorkerPool({
+    address: `ipv4:127.0.0.1:${port}`,
+    token,
+    peer: { kind: "dispatcher", id: randomBytes(6).toString("hex") },
+    logger,
+    resolveEveryMs: 100,
+  });
+  await redis.ready();
+  const dispatcher = createDispatcher({
+    redis,
+    blocking,
+    subscriber,
+    results,
+    pool,
+    producer,
+    prefix,
+    concurrency: { interactive: 50, count: 10, background: 5 },
+    logger,
+    metrics,
+  });
+  closers.push(
+    () => results.close(),
+    () => producer.close(),
+    () => pool.close(),
+    () => dispatcher.close(),
+    () => dispatcher.drain(AbortSignal.abort()),
+  );
+  return dispatcher;
+}
+
+function connect(
+  redisUrl: string,
+  purpose: "command" | "blocking" | "subscriber",
+  closers: (() => unknown)[],
+): RedisConnection {
+  const connection = connectRedis(redisUrl, purpose, { logger });
+  closers.push(() => connection.close());
+  return connection;
+}
+
+async function runJob(bench: Omit<DispatcherBench, "dispatcher">, job: CallJob, timeoutMs: number): Promise<Outcome> {
+  const { promise, resolve, reject } = Promise.withResolvers<Outcome>();
+  const forget = bench.replies.expect(job.head.id, resolve);
+  const timer = setTimeout(() => reject(new Error("no outcome in time")), timeoutMs);
+  try {
+    await bench.producer.add("interactive", { ...job, replyTo: bench.replies.channel });
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    forget();
+  }
+}
+
+/** A job as a gateway would write it; times are milliseconds from now. */
+export function jobOf(times: { readonly deadlineMs?: number; readonly waitMs?: number } = {}): CallJob {
+  const now = Date.now();
+  const head: CallHead = {
+    id: `call_${randomBytes(12).toString("hex")}`,
+    operation: "messages",
+    stream: false,
+    keyId: "key:test",
+    model: "claude-opus-4-8",
+    askedModel: "claude-opus-4-8",
+    headers: { "anthropic-version": "2023-06-01" },
+    splices: { model: { start: 9, end: 26 } },
+    wishes: {},
+    acceptedAt: now,
+    deadlineAt: now + (times.deadlineMs ?? 60_000),
+    waitUntil: now + (times.waitMs ?? 30_000),
+  };
+  return { version: 1, head, body: '{"model":"claude-opus-4-8"}', replyTo: "", enqueuedAt: now };
+}
+
+/** A worker's whole answer. */
+export function answerOf(text: string, more: Partial<Outcome> = {}): Outcome {
+  return {
+    code: "ok",
+    status: 200,
+    headers: { "content-type": "application/json" },
+    body: Buffer.from(JSON.stringify({ text })),
+    attempts: [],
+    waits: [],
+    notes: [],
+    ...more,
+  };
+}
+
+/** A worker's answer when every target is limited until then. */
+export function blockedUntil(at: number): Outcome {
+  return answerOf("limited", { code: "rate_limited", status: 429, blockedUntil: at });
+}
