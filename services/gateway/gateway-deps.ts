@@ -1,4 +1,4 @@
-import type { ServerConfig } from "#shared/config/schema.ts";
+import type { LanesConfig, QueueUse, ServerConfig } from "#shared/config/schema.ts";
 import type { JobProducer } from "#shared/queue/job-producer.ts";
 import type { WorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { Catalogue } from "#shared/routing/catalogue.ts";
@@ -17,6 +17,8 @@ export interface GatewayDeps {
   readonly server: ServerConfig;
   /** Whether a stream that was sent but never begun may be opened once more after its worker was lost. */
   readonly rerunSent: boolean;
+  readonly queueUse: QueueUse;
+  readonly lanes: LanesConfig;
   readonly logger: Logger;
   readonly catalogue: Catalogue;
   readonly keyring: Keyring;

@@ -83,6 +83,8 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
   const deps: GatewayDeps = {
     server: config.server,
     rerunSent: config.engine.rerunSent,
+    queueUse: config.queue.interactive,
+    lanes: config.lanes,
     logger,
     catalogue: createCatalogue(config),
     keyring: createKeyring(config.keys),

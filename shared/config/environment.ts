@@ -55,7 +55,8 @@ export function applyEnvironment(tree: Mapping, environment: Environment): SetMe
 function defaultProviders(environment: Environment): Mapping {
   const apiKey = environment["ANTHROPIC_API_KEY"];
   if (apiKey) return { anthropic: { type: "anthropic", api_key: apiKey } };
-  const simulator = { type: "anthropic", base_url: environment["SLUICE_SIMULATOR_URL"] || "http://127.0.0.1:9100" };
+  const url = environment["SLUICE_SIMULATOR_URL"] || "http://127.0.0.1:9100";
+  const simulator = { type: "anthropic", base_url: url, threads: true };
   return { simulator: { ...simulator, api_key: "sim-1" }, "simulator-2": { ...simulator, api_key: "sim-2" } };
 }
 

@@ -160,6 +160,7 @@ export const fileSchema: TSchema = closedObject("Configuration of Sluice.", {
   keys: Type.Optional(listSchema("Who may call.", key)),
   oidc: Type.Optional(listSchema("Who else may call.", oidc)),
   engine: Type.Optional(sectionSchema("Retries and time-outs.", sections.engineFields)),
+  queue: Type.Optional(sectionSchema("When calls lie in a queue.", sections.queueFields)),
   lanes: Type.Optional(sectionSchema("How much a dispatcher runs at a time.", sections.lanesFields)),
   trace: Type.Optional(sectionSchema("Traces of calls.", sections.traceFields)),
   outcomes: Type.Optional(sectionSchema("Outcomes of queued calls.", sections.outcomesFields)),

@@ -8,6 +8,7 @@ export interface FileShape {
   readonly keys?: readonly KeyShape[];
   readonly oidc?: readonly OidcShape[];
   readonly engine?: Members;
+  readonly queue?: Members;
   readonly lanes?: Members;
   readonly trace?: Members;
   readonly outcomes?: Members;

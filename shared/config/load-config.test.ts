@@ -51,8 +51,8 @@ describe("without a file", () => {
     expect(
       Object.entries(providers).map(([name, { baseUrl, apiKey, threads }]) => [name, baseUrl, apiKey, threads]),
     ).toEqual([
-      ["simulator", "http://simulator:8080", "sim-1", false],
-      ["simulator-2", "http://simulator:8080", "sim-2", false],
+      ["simulator", "http://simulator:8080", "sim-1", true],
+      ["simulator-2", "http://simulator:8080", "sim-2", true],
     ]);
     expect(loadConfig({}).providers["simulator"]?.baseUrl).toBe("http://127.0.0.1:9100");
   });

@@ -18,6 +18,7 @@ export function readConfig(file: FileShape, secrets: "keep" | "drop"): SluiceCon
     keys: (file.keys ?? []).map(readKey),
     oidc: (file.oidc ?? []).map(readOidc),
     engine: readSection(sections.engineFields, file.engine ?? {}),
+    queue: readSection(sections.queueFields, file.queue ?? {}),
     lanes: readSection(sections.lanesFields, file.lanes ?? {}),
     trace: readSection(sections.traceFields, file.trace ?? {}),
     outcomes: readSection(sections.outcomesFields, file.outcomes ?? {}),

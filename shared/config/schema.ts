@@ -13,12 +13,17 @@ export interface SluiceConfig {
   readonly keys: readonly KeyConfig[];
   readonly oidc: readonly OidcConfig[];
   readonly engine: EngineConfig;
+  readonly queue: { readonly interactive: QueueUse };
   readonly lanes: LanesConfig;
   readonly trace: { readonly ttlMs: number };
   readonly outcomes: { readonly ttlMs: number };
   readonly ops: OpsConfig;
   readonly log: { readonly level: LogLevel };
 }
+
+export const queueUses = ["always", "when_waiting"] as const;
+/** Whether whole answers and counts always go through the queue, or only when there is something to wait for. */
+export type QueueUse = (typeof queueUses)[number];
 
 export interface ServerConfig {
   readonly host: string;

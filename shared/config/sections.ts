@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 import { choiceSchema, duration, flag, integer, listSchema, port, rules, size, text, textSchema } from "./fields.ts";
 import type { Field } from "./fields.ts";
-import { logLevels, type LogLevel } from "./schema.ts";
+import { logLevels, queueUses, type LogLevel, type QueueUse } from "./schema.ts";
 
 const many = Number.MAX_SAFE_INTEGER;
 
@@ -76,6 +76,18 @@ export const engineFields = {
   connectTimeoutMs: duration("Time to connect to a provider.", 10_000),
   headersTimeoutMs: duration("Time a provider has for the status line of a stream.", 120_000),
 };
+
+const interactive: Field<QueueUse> = {
+  schema: choiceSchema(
+    "always: whole answers and counts go through the queue; when_waiting: straight to a worker while nothing waits in their lane.",
+    queueUses,
+    "always",
+  ),
+  read: (value) => value as QueueUse,
+  fallback: "always",
+};
+
+export const queueFields = { interactive };
 
 export const lanesFields = {
   interactive: integer("Whole answers that one dispatcher runs at a time.", 1_000, { min: 1, max: 100_000 }),

@@ -16,7 +16,8 @@ const maxCauses = 4;
 
 /**
  * JSON lines, fields before words: `logger.info({ callId, ms }, "call ended")`. Lines are written without waiting for
- * the pipe, so a slow reader of the log holds up no call, and what is left is flushed when the process exits.
+ * the pipe, so a slow reader of the log holds up no call, and what is left is flushed when the process exits; only
+ * SIGKILL loses the last 200 ms.
  *
  * Members that would carry a credential are hidden by name. They are serializers, not pino's `redact`: those cost
  * nothing on a line without such a member, `redact` doubles the price of every line.
@@ -30,8 +31,18 @@ export function createLogger(options: LoggerOptions): Logger {
       formatters: { level: (label) => ({ level: label }) },
       serializers: { ...secretSerializers, headers: hideHeaders, err: (error: unknown) => describeError(error) },
     },
-    options.destination ?? pino.destination({ dest: 1, sync: false }),
+    options.destination ?? createStdout(),
   );
+}
+
+/** A write for each line is 5 to 8 % of a gateway's CPU under load: lines leave together, after 8 KiB or 200 ms. */
+const batchBytes = 8192;
+const flushEveryMs = 200;
+
+function createStdout(): DestinationStream {
+  const stdout = pino.destination({ dest: 1, sync: false, minLength: batchBytes });
+  setInterval(() => stdout.flush(), flushEveryMs).unref();
+  return stdout;
 }
 
 const hide = (): string => hidden;

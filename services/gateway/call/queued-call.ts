@@ -10,13 +10,16 @@ import type { CallClock, Ticking } from "../call-clock.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
 import { WholeReply } from "../whole-reply.ts";
 import type { AbandonedJobs } from "./abandoned-jobs.ts";
+import { mayWaitUntil } from "./capacity.ts";
 import { invokeStraight } from "./invoke-straight.ts";
 import { noFacts, type OpenCall } from "./open-call.ts";
+import type { StraightLanes } from "./straight-lanes.ts";
 import { nextQueuedStep, type QueuedEvent, type QueuedState } from "./queued-state.ts";
 
 export interface QueuedCallDeps extends GatewayDeps {
   readonly clock: CallClock;
   readonly abandoned: AbandonedJobs;
+  readonly straightLanes: StraightLanes;
   readonly onEnd: (call: QueuedCall) => void;
 }
 
@@ -61,14 +64,39 @@ export class QueuedCall implements Ticking {
   }
 
   start(): void {
+    this.#deps.clock.add(this);
+    if (this.#deps.straightLanes.mayTry(this.#lane)) this.#try();
+    else this.#enqueue();
+  }
+
+  #enqueue(): void {
     const { id } = this.#call.head;
     // Listen first: a fast job may be answered before its add has returned.
     this.#forget = this.#deps.replies.expect(id, (outcome) => {
       this.#deps.results.acknowledge(id);
       this.#finish(outcome);
     });
-    this.#deps.clock.add(this);
     this.#add();
+  }
+
+  #try(): void {
+    this.#state = "trying";
+    const { head, bytes } = this.#call;
+    const { pool, straightLanes } = this.#deps;
+    pool.invoke({ head, body: { bytes }, delivery: 1 }, { signal: this.#workersSignal(), keepOrphan: true }).then(
+      (outcome) => {
+        straightLanes.ended(this.#lane);
+        this.#workers = undefined;
+        if (mayWaitUntil(outcome, head) === undefined) this.#finish(outcome);
+        else this.#happen("blocked");
+      },
+      (reason: unknown) => {
+        straightLanes.ended(this.#lane);
+        const error = toGatewayError(reason);
+        if (error.code === "overloaded" && error.shouldRetry !== false) this.#happen("blocked");
+        else this.#fail(error);
+      },
+    );
   }
 
   tick(now: number): void {
@@ -92,6 +120,9 @@ export class QueuedCall implements Ticking {
     const { state, action } = nextQueuedStep(this.#state, event);
     this.#state = state;
     switch (action) {
+      case "add":
+        this.#deps.straightLanes.waiting(this.#lane);
+        return this.#enqueue();
       case "open":
         return this.#goStraight(this.#takeovers > 0);
       case "reopen":

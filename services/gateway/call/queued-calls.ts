@@ -2,6 +2,7 @@ import type { CallClock } from "../call-clock.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
 import { createAbandonedJobs } from "./abandoned-jobs.ts";
 import type { OpenCall } from "./open-call.ts";
+import { createStraightLanes } from "./straight-lanes.ts";
 import { QueuedCall, type QueuedCallDeps } from "./queued-call.ts";
 
 /** The whole answers and counts of this process. */
@@ -13,7 +14,9 @@ export interface QueuedCalls {
 export function createQueuedCalls(deps: GatewayDeps, clock: CallClock): QueuedCalls {
   const open = new Set<QueuedCall>();
   const abandoned = createAbandonedJobs(deps);
-  const callDeps: QueuedCallDeps = { ...deps, clock, abandoned, onEnd: (call) => open.delete(call) };
+  const { producer, queueUse: mode, lanes: mostStraight } = deps;
+  const straightLanes = createStraightLanes({ mode, mostStraight, producer });
+  const callDeps: QueuedCallDeps = { ...deps, clock, abandoned, straightLanes, onEnd: (call) => open.delete(call) };
   const stop = deps.replies.onRestored(() => {
     for (const call of open) call.restored();
   });
@@ -25,6 +28,7 @@ export function createQueuedCalls(deps: GatewayDeps, clock: CallClock): QueuedCa
     },
     close() {
       stop();
+      straightLanes.close();
       abandoned.close();
     },
   };

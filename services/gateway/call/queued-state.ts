@@ -1,6 +1,7 @@
 /**
  * What a queued call does when something happens to it while Redis comes and goes. Pure: the doing is `queued-call.ts`.
  *
+ * trying       with a worker, without the queue, because nothing waits there
  * adding       the job is being written
  * adding_deaf  the same, and replies were lost meanwhile
  * waiting      the job lies in the queue or runs; its outcome will come over the reply bus
@@ -8,9 +9,11 @@
  * attaching    Redis knows nothing of the call: is a worker still at it?
  * straight     the call went to a worker without the queue, and this gateway owns it
  */
-export type QueuedState = "adding" | "adding_deaf" | "waiting" | "asking" | "attaching" | "straight";
+export type QueuedState = "trying" | "adding" | "adding_deaf" | "waiting" | "asking" | "attaching" | "straight";
 
 export type QueuedEvent =
+  /** No provider was asked: there is something to wait for. */
+  | "blocked"
   /** The job is in Redis. */
   | "added"
   /** The job never entered a socket. */
@@ -32,6 +35,8 @@ export type QueuedEvent =
 
 export type QueuedAction =
   | "none"
+  /** Write the job. */
+  | "add"
   /** Give the call to a worker: nobody can have it. */
   | "open"
   /** Ask every worker for the call, and give it to one if none holds it. */
@@ -55,6 +60,7 @@ const ask: QueuedStep = { state: "asking", action: "ask" };
 
 // An interruption means nothing while a job is being written: the write ends within its own time-out.
 const table: Readonly<Record<QueuedState, Row>> = {
+  trying: { blocked: { state: "adding", action: "add" } },
   adding: {
     added: { state: "waiting", action: "none" },
     not_added: { state: "straight", action: "open" },
