@@ -1,4 +1,4 @@
-import { workerListenFaults } from "./check-worker-listen.ts";
+import { workerListenFaults } from "./worker-listen-faults.ts";
 import { checkShape } from "./check-shape.ts";
 import { ConfigError, formatPath, type ConfigFault, type Fault, type PathPart } from "./config-error.ts";
 import { crossCheck, hashOf } from "./cross-check.ts";

@@ -4,7 +4,7 @@ import { hint } from "./nearest.ts";
 import { hashKey } from "./read-identities.ts";
 
 /** The key of the examples; everybody knows it, so it opens the simulator only. */
-export const demoKey = "sluice-demo-key";
+const demoKey = "sluice-demo-key";
 
 export interface CrossCheckOptions {
   /** Keys may lack their secret: this process lets nobody in. */

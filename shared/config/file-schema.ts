@@ -16,8 +16,8 @@ function record(description: string, name: string, value: TSchema): TSchema {
   });
 }
 
-export const providerNamePattern = rules.word.pattern;
-export const modelNamePattern = "^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$";
+const providerNamePattern = rules.word.pattern;
+const modelNamePattern = "^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$";
 const headerNamePattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 
 const headerValue = textSchema("Value of the header.", {

@@ -159,7 +159,7 @@ export interface LanesConfig {
 }
 
 /** Where /livez, /readyz and /metrics are; a port of 0 is off. */
-export interface OpsConfig {
+interface OpsConfig {
   readonly host: string;
   readonly gateway: number;
   readonly dispatcher: number;
@@ -167,8 +167,7 @@ export interface OpsConfig {
   readonly simulator: number;
 }
 
-export const serviceNames = ["gateway", "dispatcher", "worker", "simulator", "local"] as const;
-export type ServiceName = (typeof serviceNames)[number];
+export type ServiceName = "gateway" | "dispatcher" | "worker" | "simulator" | "local";
 
 export const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];

@@ -6,7 +6,7 @@ export type Fields = Readonly<Record<string, Field<unknown>>>;
 export type SectionOf<F extends Fields> = { readonly [Key in keyof F]: F[Key] extends Field<infer T> ? T : never };
 
 /** The name of a field in the file: `heartbeatAfterMs` is written `heartbeat_after`. */
-export function fileName(key: string, field: Field<unknown>): string {
+function fileName(key: string, field: Field<unknown>): string {
   return field.name ?? key.replace(/Ms$/, "").replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 

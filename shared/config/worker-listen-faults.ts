@@ -1,4 +1,4 @@
-import { ConfigError, formatPath, type Fault } from "./config-error.ts";
+import type { Fault } from "./config-error.ts";
 import type { WorkersConfig } from "./schema.ts";
 
 const loopback = /^(?:localhost|127(?:\.\d+){3}|\[::1\]|::1)$/;
@@ -10,10 +10,4 @@ export function workerListenFaults(workers: WorkersConfig): Fault[] {
   if (loopback.test(host) || workers.token !== "" || workers.tls) return [];
   const message = "a worker that listens beyond loopback needs workers.token (SLUICE_WORKER_TOKEN) or workers.tls";
   return [{ at: ["workers", "listen"], message }];
-}
-
-/** Throws a ConfigError when a worker may not listen where the configuration says. */
-export function checkWorkerListen(config: { readonly workers: WorkersConfig }): void {
-  const faults = workerListenFaults(config.workers);
-  if (faults.length > 0) throw new ConfigError(faults.map(({ at, message }) => ({ path: formatPath(at), message })));
 }
