@@ -1,0 +1,176 @@
+import type { IncomingHttpHeaders } from "node:http";
+
+import type { ModelInfo } from "#shared/messages/model-info.ts";
+import { composeAnswer } from "../../answer/compose-answer.ts";
+import { makeId } from "../../answer/ids.ts";
+import { playStream, playWhole, type Exchange } from "../../play.ts";
+import type { Scenario } from "../../scenario.ts";
+import { plainModel } from "../../scenarios.ts";
+import type { WireDeps } from "../wire.ts";
+import { ApiError, scenarioError } from "./api-error.ts";
+import { checkRequest } from "./check-request.ts";
+import { encodeEvents, encodeMessage, frame, type MessageHead } from "./encode-answer.ts";
+import type { MessagesCall } from "./messages-call.ts";
+import { isObject, toBlocks, textOf, asArray, asObject, type MessagesRequest } from "./messages-request.ts";
+import { cacheParts, promptText, readPrompt } from "./read-prompt.ts";
+import { accountHeaders, rateLimitHeaders } from "./response-headers.ts";
+import { openThread, type OpenThread } from "./threads.ts";
+
+export interface MessagesDeps extends WireDeps {
+  readonly models: readonly ModelInfo[];
+}
+
+/** Most output tokens of a model that is named like one but not in the list. */
+const usualMaxTokens = 128_000;
+
+/** Answers one messages or count_tokens request. Throws ApiError or MarkerError before anything is sent. */
+export function answerMessages(call: MessagesCall, deps: MessagesDeps): void {
+  const { account, response } = call;
+  const scenario = pickScenario(call, deps);
+  const allowance = deps.limits.take(account.apiKey);
+  const headers = { ...accountHeaders(account), ...rateLimitHeaders(allowance) };
+  const exchange: Exchange = { response, scenario, pace: deps.pace, pacer: deps.pacer };
+  if (failsWithStatus(call, scenario)) {
+    playFailure(exchange, headers, account.requestId);
+    return;
+  }
+  if (!allowance.allowed) {
+    const limited: Scenario = { status: 429, retryAfter: String(Math.ceil(allowance.retryAfterMs / 1000)) };
+    playFailure({ ...exchange, scenario: limited }, headers, account.requestId);
+    return;
+  }
+  checkBetas(call, scenario);
+  if (call.operation === "count_tokens") playCount(call, exchange, { headers, deps });
+  else playMessage(call, exchange, { headers, deps });
+}
+
+function pickScenario({ body, account, logged }: MessagesCall, deps: MessagesDeps): Scenario {
+  const messages = asArray(body["messages"])
+    .filter(isObject)
+    .map(({ role, content }) => ({ role: String(role), blocks: toBlocks(content) }));
+  const prompt = promptText(messages);
+  const model = String(body["model"]);
+  Object.assign(logged, { model, prompt: prompt.slice(0, 200), stream: body["stream"] === true });
+  return deps.scenarios.pick({ text: `${prompt}\n${textOf(toBlocks(body["system"]))}`, model, apiKey: account.apiKey });
+}
+
+/** An error inside a stream is a status for a whole answer. */
+function failsWithStatus({ body, operation }: MessagesCall, scenario: Scenario): boolean {
+  if (scenario.status !== undefined) return true;
+  const streams = body["stream"] === true && operation === "messages";
+  return !streams && (scenario.errorBeforeContent === true || scenario.errorAfter !== undefined);
+}
+
+function playFailure(exchange: Exchange, headers: Record<string, string>, requestId: string): void {
+  const { scenario } = exchange;
+  const { status, error } = scenarioError(scenario);
+  const extra: Record<string, string> = {};
+  if (scenario.retryAfter !== undefined) extra["retry-after"] = scenario.retryAfter;
+  if (scenario.retryAfterMs !== undefined) extra["retry-after-ms"] = scenario.retryAfterMs;
+  if (scenario.shouldRetry !== undefined) extra["x-should-retry"] = scenario.shouldRetry;
+  if (scenario.resetMs !== undefined) {
+    extra["anthropic-ratelimit-requests-remaining"] = "0";
+    extra["anthropic-ratelimit-requests-reset"] = new Date(Date.now() + scenario.resetMs).toISOString();
+  }
+  const body = scenario.html
+    ? `<html><body><h1>${status}</h1></body></html>`
+    : JSON.stringify({ type: "error", error, request_id: requestId });
+  extra["content-type"] = scenario.html ? "text/html" : "application/json";
+  playWhole(exchange, { status, headers: { ...headers, ...extra }, body, tokens: 0 });
+}
+
+function checkBetas({ headers }: MessagesCall, { refusedBeta }: Scenario): void {
+  if (refusedBeta !== undefined && readBetas(headers).has(refusedBeta))
+    throw new ApiError(
+      400,
+      `Unexpected value(s) \`${refusedBeta}\` for the \`anthropic-beta\` header. Please consult our documentation or try again without the header.`,
+    );
+}
+
+interface Prepared {
+  readonly headers: Record<string, string>;
+  readonly deps: MessagesDeps;
+}
+
+function playCount(call: MessagesCall, exchange: Exchange, { headers, deps }: Prepared): void {
+  const { input_tokens, cache_creation_input_tokens, cache_read_input_tokens } = deps.cache.charge(
+    `${call.account.requestId} is never seen again`,
+    cacheParts(check(call, undefined, deps)),
+  );
+  const count = input_tokens + cache_creation_input_tokens + cache_read_input_tokens;
+  const body = JSON.stringify({ input_tokens: Math.max(1, count) });
+  playWhole(exchange, { status: 200, headers: { ...headers, "content-type": "application/json" }, body, tokens: 0 });
+}
+
+function playMessage(call: MessagesCall, exchange: Exchange, { headers, deps }: Prepared): void {
+  const thread = openThread(call, readBetas(call.headers), deps.bound);
+  exchange.response.once("close", () => thread?.release());
+  const request = check(call, thread, deps);
+  const { scenario, pace } = exchange;
+  const answer = composeAnswer(readPrompt(request), scenario);
+  const head: MessageHead = {
+    id: makeId("msg"),
+    model: plainModel(request.model),
+    input: deps.cache.charge(call.account.apiKey, cacheParts(request)),
+    container: useContainer(call, deps),
+    ...("context_management" in request.body ? { contextManagement: { applied_edits: [] } } : {}),
+  };
+  const whole = encodeMessage(head, answer);
+  const completed = (): void => thread?.store(head.id, request, whole["content"]);
+  if (request.stream) {
+    playStream(exchange, {
+      headers: { ...headers, "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" },
+      frames: encodeEvents(head, answer, scenario.chunk ?? pace.tokensPerDelta),
+      errorFrame: () => frame({ type: "error", ...errorOf(scenario) }, 0).text,
+      completed,
+    });
+    return;
+  }
+  completed();
+  playWhole(exchange, {
+    status: 200,
+    headers: { ...headers, "content-type": "application/json" },
+    body: JSON.stringify(whole),
+    tokens: answer.outputTokens,
+  });
+}
+
+function errorOf(scenario: Scenario): { readonly error: unknown } {
+  return { error: scenarioError(scenario).error };
+}
+
+function check(call: MessagesCall, thread: OpenThread | undefined, deps: MessagesDeps): MessagesRequest {
+  const body = thread ? { ...call.body, ...thread.settings } : call.body;
+  return checkRequest(body, {
+    version: call.account.version,
+    betas: readBetas(call.headers),
+    operation: call.operation,
+    history: thread?.history ?? [],
+    maxTokensOf: (model) => {
+      const name = plainModel(model);
+      const known = deps.models.find(({ id }) => id === name);
+      return known ? (known.max_tokens ?? usualMaxTokens) : /^(?:claude|sim)-/.test(name) ? usualMaxTokens : undefined;
+    },
+  });
+}
+
+/** A container is made when the call asks for one, and found again only at the account that made it. */
+function useContainer({ body, account }: MessagesCall, { bound }: MessagesDeps): MessageHead["container"] {
+  const asked = body["container"];
+  if (asked === undefined || asked === null) return null;
+  const id = typeof asked === "string" ? asked : asObject(asked)["id"];
+  const known = typeof id === "string" ? id : undefined;
+  if (known !== undefined && !bound.hasContainer(account.apiKey, known))
+    throw new ApiError(404, `Container ${known} not found.`);
+  const container = known ?? makeId("container");
+  bound.storeContainer(account.apiKey, container);
+  return { id: container, expires_at: new Date(Date.now() + 300_000).toISOString() };
+}
+
+function readBetas(headers: IncomingHttpHeaders): Set<string> {
+  return new Set(
+    String(headers["anthropic-beta"] ?? "")
+      .split(",")
+      .map((beta) => beta.trim()),
+  );
+}

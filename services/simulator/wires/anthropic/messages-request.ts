@@ -1,0 +1,42 @@
+/** A JSON object nobody has checked. */
+export type Json = Readonly<Record<string, unknown>>;
+
+/** The parts of a body that were checked; the rest is read where it is needed. */
+export interface MessagesRequest {
+  readonly body: Json;
+  readonly model: string;
+  readonly maxTokens: number;
+  readonly messages: readonly Message[];
+  readonly tools: readonly Json[];
+  readonly stream: boolean;
+}
+
+export interface Message {
+  readonly role: string;
+  readonly blocks: readonly Json[];
+}
+
+export function isObject(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export function asObject(value: unknown): Json {
+  return isObject(value) ? value : {};
+}
+
+export function asArray(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+/** A message's or a tool result's content as blocks. */
+export function toBlocks(content: unknown): readonly Json[] {
+  return typeof content === "string" ? [{ type: "text", text: content }] : asArray(content).filter(isObject);
+}
+
+/** The texts of blocks, one on a line. */
+export function textOf(blocks: readonly Json[]): string {
+  return blocks
+    .filter((block) => block["type"] === "text")
+    .map((block) => String(block["text"]))
+    .join("\n");
+}

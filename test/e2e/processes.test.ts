@@ -1,0 +1,188 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+
+import { post, prompt, streamedText, type Answered } from "../support/clients.ts";
+import { startStack, type Stack } from "../support/stack.ts";
+import { startUpstream, type Upstream } from "../support/upstream.ts";
+import { blockStart, messageStart, streamEnd, textDelta } from "../support/wire-samples.ts";
+
+// Processes that leave, and processes that are killed, with calls in their hands. Two of each; what a test ended is
+// started again before the next one.
+
+let upstream: Upstream;
+let stack: Stack;
+
+beforeAll(async () => {
+  upstream = await startUpstream();
+  stack = await startStack({ upstreams: [upstream], gateways: 2, dispatchers: 2, workers: 2 });
+});
+beforeEach(async ({ onTestFailed }) => {
+  onTestFailed(() => void process.stderr.write(`${stack.log().slice(-8000)}\n`));
+  const ended = stack.processes.filter(({ running }) => !running);
+  for (const process of ended) process.start();
+  await Promise.all(ended.map((process) => process.ready()));
+  if (ended.length > 0) await sessionsOpen();
+});
+afterEach(() => upstream.clear());
+afterAll(async () => {
+  await stack?.stop();
+  await upstream?.close();
+});
+
+const inFlight = 50;
+
+/** Resolves when everybody reaches both workers again: until then calls go around the one that came back. */
+async function sessionsOpen(): Promise<void> {
+  for (const name of ["gateway-1", "gateway-2", "dispatcher-1", "dispatcher-2"]) {
+    const { opsUrl } = stack.get(name);
+    await expect
+      .poll(async () => (await fetch(`${opsUrl}/readyz`)).json(), { timeout: 15_000 })
+      .toMatchObject({ health: { workers: 2 } });
+  }
+}
+
+/** The same stack by its other gateway. */
+const other = (): Stack => ({ ...stack, url: stack.urls[1] ?? "" });
+
+/** Answers every whole call after this time. */
+function answerAfter(ms: number): void {
+  upstream.onRequest(async (exchange) => {
+    await sleep(ms);
+    exchange.message(`answer to ${exchange.request.prompt}`);
+  });
+}
+
+/** Fifty whole calls; resolves when all of them are with the provider, with their answers to come. */
+async function fiftyCalls(name: string): Promise<Promise<Answered>[]> {
+  const answers = Array.from({ length: inFlight }, (_, index) => post(stack, prompt(`${name} ${index}`)));
+  await expect.poll(() => upstream.requests.length, { timeout: 10_000 }).toBe(inFlight);
+  return answers;
+}
+
+/** Every call has its own answer, from at most one request more than it needed; tells how many those were in all. */
+async function expectAll(answers: readonly Promise<Answered>[], name: string): Promise<number> {
+  const settled = await Promise.all(answers);
+  expect(settled.map(({ status }) => status)).toEqual(Array(inFlight).fill(200));
+  for (const [index, { text }] of settled.entries()) {
+    expect(text).toContain(`answer to ${name} ${index}`);
+    expect(upstream.with(`${name} ${index}`).length).toBeLessThanOrEqual(2);
+  }
+  return upstream.requests.length - inFlight;
+}
+
+describe("SIGTERM with calls running", () => {
+  test.each(["worker-1", "dispatcher-1", "gateway-1"])(
+    "%s drains: its calls end as if nothing were, exit code 0",
+    async (name) => {
+      upstream.onRequest(async (exchange) => {
+        if (!exchange.request.stream) {
+          await sleep(700);
+          exchange.message(`whole ${exchange.request.prompt}`);
+          return;
+        }
+        const response = exchange.openStream();
+        response.write(messageStart() + blockStart());
+        for (let delta = 0; delta < 7; delta++) {
+          response.write(textDelta(`${delta} `));
+          await sleep(100);
+        }
+        response.end(streamEnd());
+      });
+      const calls = Array.from({ length: 20 }, (_, index) =>
+        post(stack, prompt(`${name} ${index}`, { stream: index % 2 === 0 })),
+      );
+      await expect.poll(() => upstream.requests.length).toBe(20);
+      const leaving = stack.get(name).kill("SIGTERM");
+      for (const [index, answer] of (await Promise.all(calls)).entries()) {
+        expect(answer.status).toBe(200);
+        if (index % 2 === 0) expect(answer.text).toContain("message_stop");
+        else expect(answer.text).toContain(`whole ${name} ${index}`);
+      }
+      expect(await leaving).toEqual({ code: 0, signal: null });
+      expect(upstream.requests).toHaveLength(20);
+      // Those that stay go on serving.
+      upstream.onRequest(undefined);
+      expect((await post(other(), prompt("still there"))).text).toContain("echo: still there");
+      expect(streamedText(await post(other(), prompt("still there", { stream: true })))).toBe("echo: still there");
+      if (name === "gateway-1") await expect(post(stack, prompt("closed"))).rejects.toThrow("fetch failed");
+    },
+  );
+
+  test("a second one ends a process at once", async () => {
+    upstream.onRequest(() => {});
+    const call = post(stack, prompt("never answered", { stream: true })).catch((reason: unknown) => reason);
+    await expect.poll(() => upstream.requests.length).toBe(1);
+    const gateway = stack.get("gateway-1");
+    const leaving = gateway.kill("SIGTERM");
+    await expect.poll(async () => (await fetch(`${gateway.opsUrl}/readyz`)).status).toBe(503);
+    gateway.signal("SIGTERM");
+    expect((await leaving).code).toBe(1);
+    expect(await call).toBeInstanceOf(Error);
+    expect(await upstream.requests[0]?.closed).toBe(false);
+  });
+});
+
+describe("fifty whole answers in flight survive", () => {
+  test("a killed worker", async () => {
+    answerAfter(1500);
+    const answers = await fiftyCalls("killed worker");
+    await stack.get("worker-1").kill("SIGKILL");
+    const extra = await expectAll(answers, "killed worker");
+    expect(extra).toBeGreaterThan(0);
+    expect(extra).toBeLessThan(inFlight);
+  });
+
+  test("all workers killed, one of which comes back", async () => {
+    answerAfter(1500);
+    const answers = await fiftyCalls("killed workers");
+    await Promise.all(["worker-1", "worker-2"].map((name) => stack.get(name).kill("SIGKILL")));
+    stack.get("worker-1").start();
+    expect(await expectAll(answers, "killed workers")).toBeLessThanOrEqual(inFlight);
+  });
+
+  test("a killed dispatcher: the workers keep what they have, and nothing is asked twice", async () => {
+    answerAfter(1500);
+    const answers = await fiftyCalls("killed dispatcher");
+    await stack.get("dispatcher-1").kill("SIGKILL");
+    expect(await expectAll(answers, "killed dispatcher")).toBe(0);
+  });
+
+  test("a killed gateway: its callers are gone, and nobody else's", async () => {
+    answerAfter(1000);
+    const lost = Array.from({ length: 10 }, (_, index) => post(stack, prompt(`lost ${index}`)).catch(() => "lost"));
+    const kept = Array.from({ length: 10 }, (_, index) => post(other(), prompt(`kept ${index}`)));
+    await expect.poll(() => upstream.requests.length).toBe(20);
+    await stack.get("gateway-1").kill("SIGKILL");
+    expect(await Promise.all(lost)).toEqual(Array(10).fill("lost"));
+    for (const { status } of await Promise.all(kept)) expect(status).toBe(200);
+  });
+});
+
+test("streams whose worker is killed: before content another one takes over, after content they end with an error", async () => {
+  const begun = messageStart() + blockStart() + textDelta("so far");
+  upstream.onRequest((exchange) => {
+    const { prompt: text } = exchange.request;
+    if (text.startsWith("after")) exchange.openStream().write(begun);
+    else if (upstream.with(text).length > 1) exchange.stream("from the other worker");
+  });
+  const ask = (text: string): Promise<Answered>[] =>
+    Array.from({ length: 6 }, (_, index) => post(stack, prompt(`${text} ${index}`, { stream: true })));
+  const after = ask("after");
+  const before = ask("before");
+  await expect.poll(() => upstream.requests.length).toBe(12);
+  await sleep(100);
+  // Calls are spread over both workers: each of them has some of either kind.
+  await stack.get("worker-1").kill("SIGKILL");
+  await expect.poll(() => upstream.requests.length, { timeout: 10_000 }).toBeGreaterThan(12);
+  await sleep(200);
+  stack.get("worker-1").start();
+  await stack.get("worker-1").ready();
+  await sessionsOpen();
+  await stack.get("worker-2").kill("SIGKILL");
+  for (const answer of await Promise.all(after)) {
+    expect(answer.text).toMatch(/so far[^]*event: error\ndata: /);
+    expect(answer.text).not.toContain("message_stop");
+  }
+  for (const answer of await Promise.all(before)) expect(streamedText(answer)).toBe("from the other worker");
+});

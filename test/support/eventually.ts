@@ -1,0 +1,20 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+export interface EventuallyOptions {
+  readonly timeoutMs?: number;
+  readonly everyMs?: number;
+}
+
+/** Repeats an assertion until it holds; rejects with its last failure when time is up. */
+export async function eventually<T>(assertion: () => T | Promise<T>, options: EventuallyOptions = {}): Promise<T> {
+  const { timeoutMs = 5_000, everyMs = 10 } = options;
+  const giveUpAt = performance.now() + timeoutMs;
+  for (;;) {
+    try {
+      return await assertion();
+    } catch (reason) {
+      if (performance.now() >= giveUpAt) throw reason;
+    }
+    await sleep(everyMs);
+  }
+}
