@@ -22,6 +22,7 @@ export function readConfig(file: FileShape, secrets: "keep" | "drop"): SluiceCon
     lanes: readSection(sections.lanesFields, file.lanes ?? {}),
     trace: readSection(sections.traceFields, file.trace ?? {}),
     outcomes: readSection(sections.outcomesFields, file.outcomes ?? {}),
+    events: readSection(sections.eventsFields, file.events),
     ops: readSection(sections.opsFields, file.ops ?? {}),
     log: readSection(sections.logFields, file.log ?? {}),
   };

@@ -17,6 +17,7 @@ export interface SluiceConfig {
   readonly lanes: LanesConfig;
   readonly trace: { readonly ttlMs: number };
   readonly outcomes: { readonly ttlMs: number };
+  readonly events: EventsConfig;
   readonly ops: OpsConfig;
   readonly log: { readonly level: LogLevel };
 }
@@ -156,6 +157,13 @@ export interface LanesConfig {
   readonly interactive: number;
   readonly count: number;
   readonly background: number;
+}
+
+/** Recordings of streams that outlive their callers. */
+interface EventsConfig {
+  readonly maxBytes: number;
+  readonly ttlMs: number;
+  readonly maxReaders: number;
 }
 
 /** Where /livez, /readyz and /metrics are; a port of 0 is off. */

@@ -101,6 +101,12 @@ export const outcomesFields = {
   ttlMs: duration("How long an outcome is kept for a second delivery of its job.", 600_000),
 };
 
+export const eventsFields = {
+  maxBytes: size("Largest recording of a stream that outlives its caller.", 8 * 2 ** 20),
+  ttlMs: duration("How long a recording can be read after its last event.", 900_000),
+  maxReaders: integer("Recordings that one gateway reads out at a time.", 1_000, { min: 1, max: 100_000 }),
+};
+
 const opsPort = "Port of /livez, /readyz and /metrics; 0: off. SLUICE_OPS_PORT overrides it.";
 
 export const opsFields = {

@@ -12,6 +12,9 @@ export interface StoreKeys {
   affinity(keyId: string, hash: string): string;
   bound(keyId: string, id: string): string;
   trace(keyId: string, id: string): string;
+  /** The recorded events of a stream, and the lease of who records them. Each names a channel too, for its news. */
+  events(keyId: string, callId: string): string;
+  eventsLease(keyId: string, callId: string): string;
   probe(target: string): string;
   readonly targets: string;
   readonly replyChannel: (instanceId: string) => string;
@@ -31,6 +34,8 @@ export function createStoreKeys(prefix: string): StoreKeys {
     affinity: (keyId, hash) => `${tag}:affinity:${scoped(keyId, hash)}`,
     bound: (keyId, id) => `${tag}:bound:${scoped(keyId, id)}`,
     trace: (keyId, id) => `${tag}:trace:${scoped(keyId, id)}`,
+    events: (keyId, callId) => `${tag}:events:${scoped(keyId, callId)}`,
+    eventsLease: (keyId, callId) => `${tag}:events-lease:${scoped(keyId, callId)}`,
     probe: (target) => `${tag}:probe:${target}`,
     targets: `${tag}:targets`,
     replyChannel: (instanceId) => `${tag}:reply:${instanceId}`,

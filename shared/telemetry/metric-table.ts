@@ -84,6 +84,8 @@ export const metricTable = {
     help: "How streams that had begun ended: complete, error_event, cut.",
     labels: ["end"],
   },
+  recordedStreams: { kind: "gauge", help: "Streams whose events this process records.", labels: [] },
+  eventReaders: { kind: "gauge", help: "Recordings that this process reads out.", labels: [] },
   sessions: { kind: "gauge", help: "Open sessions of this process with its workers or peers.", labels: [] },
   orphans: { kind: "gauge", help: "Calls a worker holds although their opener is gone.", labels: [] },
   workersLostTotal: { kind: "counter", help: "Sessions that ended without a farewell.", labels: [] },
