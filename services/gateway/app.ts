@@ -11,6 +11,7 @@ import { closeIdleWhileClosing } from "./plugins/close-idle.ts";
 import { registerCors } from "./plugins/cors.ts";
 import { answerBrokenHttp, registerErrors, sendError, unknownPath } from "./plugins/errors.ts";
 import { callRoute, type CallRouteDeps } from "./routes/calls.ts";
+import { jobEventsRoute } from "./routes/job-events.ts";
 import { modelByIdRoute, modelListRoute } from "./routes/models.ts";
 import { requestRoute } from "./routes/requests.ts";
 import { createTurnQueue } from "./turn-queue.ts";
@@ -33,10 +34,11 @@ export function buildApp(deps: GatewayDeps): FastifyInstance {
     budget: createBodyBudget(deps.server.bodyBudgetBytes),
     queued: createQueuedCalls(deps, clock),
   };
-  app.addHook("onClose", (_app, done) => {
+  app.addHook("onClose", async () => {
+    // Streams without a caller hold no connection that would be waited for.
+    await deps.recordings.idle();
     calls.queued.close();
     clock.close();
-    done();
   });
 
   registerCors(app, deps.server.corsOrigins);
@@ -44,6 +46,7 @@ export function buildApp(deps: GatewayDeps): FastifyInstance {
   registerErrors(app, deps.logger);
   closeIdleWhileClosing(app);
 
+  const jobEvents = jobEventsRoute(calls);
   for (const { prefix, claudeOnly } of prefixes) {
     const serve = (path: string, handlers: EndpointHandlers): void =>
       serveEndpoint(app, `${prefix}/v1${path}`, handlers);
@@ -51,6 +54,7 @@ export function buildApp(deps: GatewayDeps): FastifyInstance {
     serve("/messages/count_tokens", { POST: callRoute({ operation: "count_tokens", claudeOnly }, calls) });
     serve("/models", { GET: modelListRoute({ claudeOnly }, deps) });
     serve("/models/*", { GET: modelByIdRoute({ claudeOnly }, deps) });
+    serve("/jobs/:id/events", { GET: jobEvents });
     serve("/requests/:id", { GET: requestRoute(deps) });
   }
   return app;

@@ -3,11 +3,13 @@ import type { JobProducer } from "#shared/queue/job-producer.ts";
 import type { WorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { Catalogue } from "#shared/routing/catalogue.ts";
 import type { BodyStore } from "#shared/store/body-store.ts";
+import type { EventLog } from "#shared/store/event-log.ts";
 import type { KeyLimits } from "#shared/store/key-limits.ts";
 import type { ReplyBus } from "#shared/store/reply-bus.ts";
 import type { ResultStore } from "#shared/store/result-store.ts";
 import type { TraceStore } from "#shared/store/trace-store.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
+import type { Recordings } from "./detach/recordings.ts";
 import type { Keyring } from "./plugins/keyring.ts";
 import type { LoadGuard } from "./plugins/load-guard.ts";
 import type { OidcVerifier } from "./plugins/oidc-verifier.ts";
@@ -31,4 +33,7 @@ export interface GatewayDeps {
   readonly results: ResultStore;
   readonly bodies: BodyStore;
   readonly traces: TraceStore;
+  readonly events: EventLog;
+  readonly eventReading: { readonly maxReaders: number };
+  readonly recordings: Recordings;
 }

@@ -6,7 +6,8 @@ import { createCatalogue } from "#shared/routing/catalogue.ts";
 import { createWorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { Service, ServiceContext } from "#shared/runtime/run-service.ts";
 import { createBodyStore } from "#shared/store/body-store.ts";
-import { connectRedis } from "#shared/store/connect-redis.ts";
+import { createEventLog } from "#shared/store/event-log.ts";
+import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
 import { createKeyLimits } from "#shared/store/key-limits.ts";
 import { createRedisHealth } from "#shared/store/redis-health.ts";
 import { createReplyBus } from "#shared/store/reply-bus.ts";
@@ -14,6 +15,7 @@ import { createResultStore } from "#shared/store/result-store.ts";
 import { createTraceStore } from "#shared/store/trace-store.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { buildApp } from "./app.ts";
+import { createRecordings } from "./detach/recordings.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
 import { createKeyring } from "./plugins/keyring.ts";
 import { createLoadGuard } from "./plugins/load-guard.ts";
@@ -58,7 +60,11 @@ export async function startGateway(config: SluiceConfig, context: Omit<ServiceCo
         openCalls: deps.guard.openCalls,
       }),
       async drain(signal) {
-        signal.addEventListener("abort", () => app.server.closeAllConnections(), { once: true });
+        const end = (): void => {
+          app.server.closeAllConnections();
+          deps.recordings.close();
+        };
+        signal.addEventListener("abort", end, { once: true });
         await app.close();
       },
     },
@@ -80,6 +86,9 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
   const health = own(createRedisHealth({ redis }));
   const replies = own(createReplyBus({ subscriber, prefix, instanceId, logger, ...sealed }));
   const { address, token, tls } = config.workers;
+  const { ttlMs: eventsTtlMs, maxBytes, maxReaders } = config.events;
+  const connectSubscriber = (): RedisConnection => connectRedis(url, "subscriber", { logger });
+  const events = own(createEventLog({ redis, connectSubscriber, prefix, ttlMs: eventsTtlMs, ...sealed }));
   const deps: GatewayDeps = {
     server: config.server,
     rerunSent: config.engine.rerunSent,
@@ -97,6 +106,9 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
     results: own(createResultStore({ redis, prefix, ttlMs: config.outcomes.ttlMs, ...sealed })),
     bodies: createBodyStore({ redis, prefix, ...sealed }),
     traces: own(createTraceStore({ redis, prefix, ttlMs: config.trace.ttlMs, logger })),
+    events,
+    eventReading: { maxReaders },
+    recordings: own(createRecordings({ log: events, maxBytes })),
   };
   return {
     deps,

@@ -1,17 +1,20 @@
 import { errorOutcome } from "#shared/messages/error-outcome.ts";
-import { errorCodes, errorEnvelope, GatewayError, toGatewayError, type ErrorEnvelope } from "#shared/messages/error.ts";
+import { errorCodes, errorEnvelope, GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import type { SentNote, WorkerCall } from "#shared/messages/call.ts";
 import type { AnswerHead, CallFacts, Outcome, StreamTrailer, Wait } from "#shared/messages/outcome.ts";
 import type { StreamHandle, StreamReceiver } from "#shared/rpc/stream-call.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
-import { writeAnswer } from "../answer.ts";
 import { answerFromOutcome, streamHeaders } from "../answer-headers.ts";
 import type { CallClock, Ticking } from "../call-clock.ts";
+import type { Recording } from "../detach/recording.ts";
+import { RecordedReply } from "../detach/recorded-reply.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
-import { SseReply } from "../sse-reply.ts";
+import { SseReply, type SseReplyOptions } from "../sse-reply.ts";
+import type { StreamReply } from "../stream-reply.ts";
 import type { TurnQueue } from "../turn-queue.ts";
 import { capacityWait, mayWaitUntil, spreadMs } from "./capacity.ts";
 import { noFacts, waitedMs, type OpenCall } from "./open-call.ts";
+import { envelopeOf } from "./outcome-envelope.ts";
 
 export interface StreamedCallDeps extends GatewayDeps {
   readonly clock: CallClock;
@@ -33,7 +36,7 @@ const mostLostWorkers = 3;
 export class StreamedCall implements StreamReceiver, Ticking {
   readonly #call: OpenCall;
   readonly #deps: StreamedCallDeps;
-  readonly #reply: SseReply;
+  readonly #reply: StreamReply;
   readonly #abort = new AbortController();
   readonly #waits: Wait[] = [];
   readonly #notes: string[] = [];
@@ -48,16 +51,25 @@ export class StreamedCall implements StreamReceiver, Ticking {
   /** What the caller saw as `request-id`. */
   #requestId: string;
 
-  constructor(call: OpenCall, deps: StreamedCallDeps) {
+  /** With a recording the call goes on when its caller has left. */
+  constructor(call: OpenCall, deps: StreamedCallDeps, recording?: Recording) {
     this.#call = call;
     this.#deps = deps;
     this.#requestId = call.head.id;
-    this.#reply = new SseReply(call.response, {
+    const options: SseReplyOptions = {
       turns: deps.turns,
       callId: call.head.id,
       onConsumed: (bytes) => this.#handle?.consumed(bytes),
       onLeft: () => this.#leave(),
-    });
+    };
+    this.#reply = recording
+      ? new RecordedReply(call.response, {
+          ...options,
+          recording,
+          clock: deps.clock,
+          onCancelled: () => this.#cancel(),
+        })
+      : new SseReply(call.response, options);
   }
 
   start(): void {
@@ -183,13 +195,17 @@ export class StreamedCall implements StreamReceiver, Ticking {
     const outcome = { ...given, ...this.#ownFacts(given) };
     this.#handle?.cancel();
     if (this.#state === "opening") {
-      this.#reply.release();
-      writeAnswer(this.#call.response, this.#call.head.id, answerFromOutcome(outcome));
+      this.#reply.answer(answerFromOutcome(outcome));
       this.#close(outcome.status, outcome);
     } else {
       this.#reply.fail(envelopeOf(outcome, this.#requestId));
       this.#close(200, outcome);
     }
+  }
+
+  /** Somebody other than the caller has ended the call. */
+  #cancel(): void {
+    this.#fail(new GatewayError("cancelled", "The call was cancelled.", { shouldRetry: false }));
   }
 
   #leave(): void {
@@ -226,15 +242,4 @@ function workerLost(wasSent: boolean): GatewayError {
 function cutError(facts: CallFacts): GatewayError {
   const code = facts.code in errorCodes ? (facts.code as keyof typeof errorCodes) : "internal";
   return new GatewayError(code, "The stream was cut off before its end.");
-}
-
-/** An outcome's error as one line of an `error` event, in its own words where it has any. */
-function envelopeOf(outcome: Outcome, requestId: string): ErrorEnvelope {
-  try {
-    const body: unknown = JSON.parse(outcome.body.toString("utf8"));
-    if (typeof body === "object" && body !== null && "error" in body) return body as ErrorEnvelope;
-  } catch {
-    // Not JSON: said in our own words below.
-  }
-  return errorEnvelope(new GatewayError("internal", `The provider answered ${outcome.status}.`), requestId);
 }

@@ -5,6 +5,8 @@ import { writeError } from "../answer.ts";
 import { acceptCall, type AcceptDeps, type CallEndpoint } from "../call/accept-call.ts";
 import type { QueuedCalls } from "../call/queued-calls.ts";
 import { StreamedCall, type StreamedCallDeps } from "../call/streamed-call.ts";
+import { readOnDisconnect } from "../detach/on-disconnect.ts";
+import { startDetachable } from "../detach/start-detachable.ts";
 
 export interface CallRouteDeps extends AcceptDeps, StreamedCallDeps {
   readonly queued: QueuedCalls;
@@ -18,8 +20,9 @@ export function callRoute(endpoint: CallEndpoint, deps: CallRouteDeps): RouteHan
     reply.hijack();
     acceptCall(request, reply, acceptDeps)
       .then((call) => {
-        if (call.head.stream) new StreamedCall(call, deps).start();
-        else deps.queued.start(call);
+        if (!call.head.stream) deps.queued.start(call);
+        else if (readOnDisconnect(request.headers) === "detach") void startDetachable(call, deps);
+        else new StreamedCall(call, deps).start();
       })
       .catch((reason: unknown) => refuse(request, reply, { ...acceptDeps, reason }));
   };
