@@ -2,6 +2,7 @@ import type { Frame__Output } from "#proto/worker/v1/Frame.ts";
 import type { SentNote, WorkerCall } from "#shared/messages/call.ts";
 import type { AnswerHead, Outcome, StreamTrailer } from "#shared/messages/outcome.ts";
 import { BodyGatherer } from "./body-gatherer.ts";
+import { awaitFarewell, type Farewell } from "./cancelled-stream.ts";
 import type { Channel, ChannelOwner } from "./channel.ts";
 import {
   fromEnd,
@@ -72,10 +73,16 @@ export class ClientCall implements ChannelOwner {
     this.#channel.consumed(bytes);
   }
 
-  /** Tells the worker that nobody waits any longer. */
-  cancel(): void {
-    this.#channel.put(toResetFrame(this.#channel.number, "cancelled"));
-    this.#channel.close();
+  /** Tells the worker that nobody waits any longer. A stream that has begun has a farewell, which is told once. */
+  cancel(farewell?: Farewell): void {
+    const channel = this.#channel;
+    channel.put(toResetFrame(channel.number, "cancelled"));
+    if (farewell && this.#begun && channel.open) {
+      awaitFarewell(channel, farewell);
+      return;
+    }
+    channel.close();
+    farewell?.(undefined);
   }
 
   frame(frame: Frame__Output): void {

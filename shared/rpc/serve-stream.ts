@@ -16,8 +16,8 @@ export function serveStream(channel: Channel, call: WorkerCall, deps: ServedCall
 /**
  * A streamed call at the worker. Nobody else can take it over, and it does not outlive its session.
  *
- * States: open (nothing streamed) → begun (head is out) → ended; cancelled from any. It counts as running until its
- * last byte has left, however slow the reader.
+ * States: open (nothing streamed) → begun (head is out) → ended; cancelled from any, and then only the trailer of a
+ * stream that had begun leaves. It counts as running until its last byte has left, however slow the reader.
  */
 class ServedStream implements ChannelOwner, StreamSink {
   onDrain: (() => void) | undefined;
@@ -56,14 +56,15 @@ class ServedStream implements ChannelOwner, StreamSink {
   }
 
   end(trailer: StreamTrailer): void {
-    if (this.#state !== "begun") return;
-    this.#state = "ended";
+    if (this.#state === "begun") this.#state = "ended";
+    else if (this.#state !== "cancelled") return;
     this.#channel.finish(toEndFrame(this.#channel.number, trailer));
   }
 
   frame(frame: Frame__Output): void {
     if (!frame.reset) return;
-    this.#channel.close();
+    if (this.#state === "open") this.#channel.close();
+    else this.#channel.discard();
     this.#cancel();
   }
 
@@ -111,6 +112,7 @@ class ServedStream implements ChannelOwner, StreamSink {
   #conclude(reason: unknown): void {
     if (this.#state === "open") this.outcome(errorOutcome(reason, this.#id));
     else if (this.#state === "begun") this.end({ ...cutTrailer, code: toGatewayError(reason).code });
+    else if (this.#state === "cancelled") this.#channel.close();
   }
 }
 

@@ -118,6 +118,30 @@ describe("a detached stream", () => {
   });
 });
 
+test("the trace of a stream whose caller left has the usage so far", async () => {
+  const exchanges = new Promise<Exchange>((resolve) => upstream.next((exchange) => resolve(exchange)));
+  const answering = fetch(`${stack.url}/v1/messages`, {
+    method: "POST",
+    headers: { "x-api-key": stack.key },
+    body: JSON.stringify(prompt("leaves", { stream: true })),
+  });
+  const exchange = await exchanges;
+  exchange.openStream().write(first);
+  const response = await answering;
+  await readStream(response, (text) => cutEvents(text).length === 3);
+  expect(await exchange.request.closed).toBe(false);
+  const id = response.headers.get("x-sluice-request-id") ?? "";
+  await expect
+    .poll(async () => (await get(stack, `/v1/requests/${id}`)).json)
+    .toMatchObject({
+      status: 499,
+      code: "cancelled",
+      provider: "one",
+      usage: { input_tokens: 12, output_tokens: 1 },
+      attempts: [{ provider: "one", status: 200, reason: "cancelled" }],
+    });
+});
+
 test("what docs/resume.md says to type works as it stands there", async () => {
   const folder = await mkdtemp(join(tmpdir(), "sluice-resume-"));
   try {

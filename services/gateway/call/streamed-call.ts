@@ -193,6 +193,11 @@ export class StreamedCall implements StreamReceiver, Ticking {
   /** The call ends without `message_stop`: as an ordinary answer, or as an `error` event when headers are out. */
   #answer(given: Outcome): void {
     const outcome = { ...given, ...this.#ownFacts(given) };
+    if (this.#state === "begun") {
+      this.#reply.fail(envelopeOf(outcome, this.#requestId));
+      this.#closeEarly(200, outcome);
+      return;
+    }
     this.#handle?.cancel();
     if (this.#state === "opening") {
       this.#reply.answer(answerFromOutcome(outcome));
@@ -210,17 +215,33 @@ export class StreamedCall implements StreamReceiver, Ticking {
 
   #leave(): void {
     if (this.#state === "ended") return;
+    const facts: CallFacts = { ...noFacts, ...this.#target, ...this.#ownFacts(noFacts), code: "cancelled" };
+    this.#closeEarly(499, facts);
     this.#abort.abort(new GatewayError("cancelled", "The caller left."));
-    this.#handle?.cancel();
-    this.#close(499, { ...noFacts, ...this.#target, ...this.#ownFacts(noFacts), code: "cancelled" });
+  }
+
+  /** Nobody waits for the rest; what the worker knows of it, usage above all, goes with the call's end. */
+  #closeEarly(status: number, facts: CallFacts): void {
+    const handle = this.#handle;
+    this.#stop();
+    const end = (trailer?: StreamTrailer): void => {
+      const known = trailer ? { ...trailer, ...this.#ownFacts(trailer), code: facts.code } : facts;
+      this.#call.end({ status, requestId: this.#requestId, facts: known });
+    };
+    if (handle) handle.cancel(end);
+    else end();
   }
 
   #close(status: number, facts: CallFacts): void {
+    this.#stop();
+    this.#call.end({ status, requestId: this.#requestId, facts });
+  }
+
+  #stop(): void {
     this.#state = "ended";
     clearTimeout(this.#timer);
     clearImmediate(this.#again);
     this.#deps.clock.delete(this);
-    this.#call.end({ status, requestId: this.#requestId, facts });
   }
 
   /** What this process adds to what the worker knows. */
