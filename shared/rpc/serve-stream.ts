@@ -100,6 +100,8 @@ class ServedStream implements ChannelOwner, StreamSink {
       if (this.#state !== "cancelled") this.#deps.onFault(reason, this.#id);
       this.#conclude(reason);
     }
+    // A cancelled stream without a farewell.
+    if (this.#state === "cancelled") this.#channel.close();
     await this.#flushed.promise;
     this.#deps.book.ended();
   }
@@ -112,7 +114,6 @@ class ServedStream implements ChannelOwner, StreamSink {
   #conclude(reason: unknown): void {
     if (this.#state === "open") this.outcome(errorOutcome(reason, this.#id));
     else if (this.#state === "begun") this.end({ ...cutTrailer, code: toGatewayError(reason).code });
-    else if (this.#state === "cancelled") this.#channel.close();
   }
 }
 
