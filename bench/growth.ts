@@ -148,21 +148,24 @@ function byProcess(target: Target): Map<string, number> {
 /** Memory of each process 20 s after its start, and what 500 open paced streams add, the first and the second time. */
 async function memory(options: GrowthOptions): Promise<void> {
   const stack = await startSluice({ ...options, name: "growth-memory", port: 19_900, mode: "always" });
-  await sleep(20_000);
+  await sleep(8_000);
   const pids = stack.processes.map(({ pid }) => pid);
   const before = cpuSeconds(pids);
   await sleep(5000);
   const idle = (cpuSeconds(pids) - before) / 5;
   const rest = byProcess(stack);
   const streams = { ...timing(options), warmupMs: 1800, durationMs: 4000 };
-  const atRest = [...rest.values()].reduce((sum, mb) => sum + mb, 0);
+  const total = (): number => [...byProcess(stack).values()].reduce((sum, mb) => sum + mb, 0);
+  const perStream = (mb: number, before: number): string => `${(((mb - before) * 1024) / 500).toFixed(0)} KB`;
+  const fresh = total();
   const first = await measure(scenarios.d500, stack, streams);
+  await sleep(3000);
+  const warm = total();
   const again = await measure(scenarios.d500, stack, streams);
-  const perStream = (mb: number): string => `${(((mb - atRest) * 1024) / 500).toFixed(0)} KB`;
   const rows: Row[] = [...rest].map(([name, mb]) => ({ what: `${name} at rest`, figures: [`${mb.toFixed(0)} MB`] }));
   rows.push({ what: "idle CPU of all processes", figures: [`${(idle * 100).toFixed(1)} %`] });
-  rows.push({ what: "a stream, of 500 open, fresh processes", figures: [perStream(first.residentMb)] });
-  rows.push({ what: "a stream, of 500 open, warm processes", figures: [perStream(again.residentMb)] });
+  rows.push({ what: "a stream, of 500 open, fresh processes", figures: [perStream(first.residentMb, fresh)] });
+  rows.push({ what: "a stream, of 500 open, warm processes", figures: [perStream(again.residentMb, warm)] });
   await stack.close();
   print("memory", ["figure"], rows);
 }
