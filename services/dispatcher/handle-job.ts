@@ -37,7 +37,7 @@ export function createJobHandler(lane: Lane, deps: JobHandlerDeps): JobHandler {
   return async (job, context) => {
     const takenAt = Date.now();
     if (context.redelivered) redelivered.inc();
-    else waited.observe(Math.max(0, takenAt - job.enqueuedAt) / 1000);
+    else if (!job.trail) waited.observe(Math.max(0, takenAt - job.enqueuedAt) / 1000);
     const admission = await admitJob(job, context, deps);
     if (admission.drop) return undefined;
     const ended = await runCall(job, { ...context, admission }, deps);

@@ -1,7 +1,7 @@
 import { errorOutcome } from "#shared/messages/error-outcome.ts";
 import { errorCodes, errorEnvelope, GatewayError, toGatewayError, type ErrorEnvelope } from "#shared/messages/error.ts";
 import type { SentNote, WorkerCall } from "#shared/messages/call.ts";
-import type { AnswerHead, CallFacts, Outcome, StreamTrailer, Wait } from "#shared/messages/outcome.ts";
+import type { AnswerHead, CallFacts, Outcome, StreamTrailer } from "#shared/messages/outcome.ts";
 import type { StreamHandle, StreamReceiver } from "#shared/rpc/stream-call.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { writeAnswer } from "../answer.ts";
@@ -10,8 +10,8 @@ import type { CallClock, Ticking } from "../call-clock.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
 import { SseReply } from "../sse-reply.ts";
 import type { TurnQueue } from "../turn-queue.ts";
-import { capacityWait, mayWaitUntil, spreadMs } from "./capacity.ts";
-import { noFacts, waitedMs, type OpenCall } from "./open-call.ts";
+import { behind, capacityWait, mayWaitUntil, spreadMs, type Trail } from "./capacity.ts";
+import { noFacts, type OpenCall } from "./open-call.ts";
 
 export interface StreamedCallDeps extends GatewayDeps {
   readonly clock: CallClock;
@@ -35,8 +35,8 @@ export class StreamedCall implements StreamReceiver, Ticking {
   readonly #deps: StreamedCallDeps;
   readonly #reply: SseReply;
   readonly #abort = new AbortController();
-  readonly #waits: Wait[] = [];
-  readonly #notes: string[] = [];
+  /** What came before it was opened again. */
+  #trail: Trail | undefined;
   #state: "opening" | "committed" | "begun" | "ended" = "opening";
   #handle: StreamHandle | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -84,7 +84,7 @@ export class StreamedCall implements StreamReceiver, Ticking {
     this.#target = { provider: head.provider, model: head.model };
     if (this.#state === "opening") {
       this.#requestId = head.headers["request-id"] ?? this.#requestId;
-      this.#reply.begin(head.status, streamHeaders(head, waitedMs(this.#waits)), now);
+      this.#reply.begin(head.status, streamHeaders(head, this.#trail), now);
     }
     this.#state = "begun";
     this.#call.contentBegan(now);
@@ -101,7 +101,7 @@ export class StreamedCall implements StreamReceiver, Ticking {
     else if (trailer.end === "error_event") this.#reply.endBroken();
     else this.#reply.fail(errorEnvelope(cutError(trailer), this.#requestId));
     const { end: _, ...facts } = trailer;
-    this.#close(200, { ...facts, ...this.#ownFacts(facts) });
+    this.#close(200, behind(this.#trail, facts));
   }
 
   outcome(outcome: Outcome): void {
@@ -109,13 +109,13 @@ export class StreamedCall implements StreamReceiver, Ticking {
     this.#handle = undefined;
     const until = mayWaitUntil(outcome, this.#call.head);
     if (until === undefined) this.#answer(outcome);
-    else this.#openAt(until);
+    else this.#openAt(until, behind(this.#trail, outcome));
   }
 
   lost(info: { readonly sent: SentNote | undefined; readonly begun: boolean }): void {
     if (this.#state === "ended") return;
     this.#handle = undefined;
-    this.#notes.push("worker_lost");
+    this.#trail = behind(this.#trail, { ...noFacts, notes: ["worker_lost"] });
     this.#lostWorkers += 1;
     const { sent } = info;
     const wasSent = sent !== undefined || this.#sentBefore !== undefined;
@@ -156,11 +156,12 @@ export class StreamedCall implements StreamReceiver, Ticking {
     }
   }
 
-  #openAt(until: number): void {
+  #openAt(until: number, { attempts, waits, notes }: Outcome): void {
     const startedAt = Date.now();
+    this.#trail = { attempts, waits, notes };
     this.#timer = setTimeout(
       () => {
-        this.#waits.push(capacityWait(startedAt));
+        this.#trail = { attempts, waits: [...waits, capacityWait(startedAt)], notes };
         this.#delivery += 1;
         this.#open();
       },
@@ -180,7 +181,7 @@ export class StreamedCall implements StreamReceiver, Ticking {
 
   /** The call ends without `message_stop`: as an ordinary answer, or as an `error` event when headers are out. */
   #answer(given: Outcome): void {
-    const outcome = { ...given, ...this.#ownFacts(given) };
+    const outcome = behind(this.#trail, given);
     this.#handle?.cancel();
     if (this.#state === "opening") {
       this.#reply.release();
@@ -196,7 +197,7 @@ export class StreamedCall implements StreamReceiver, Ticking {
     if (this.#state === "ended") return;
     this.#abort.abort(new GatewayError("cancelled", "The caller left."));
     this.#handle?.cancel();
-    this.#close(499, { ...noFacts, ...this.#target, ...this.#ownFacts(noFacts), code: "cancelled" });
+    this.#close(499, behind(this.#trail, { ...noFacts, ...this.#target, code: "cancelled" }));
   }
 
   #close(status: number, facts: CallFacts): void {
@@ -205,11 +206,6 @@ export class StreamedCall implements StreamReceiver, Ticking {
     clearImmediate(this.#again);
     this.#deps.clock.delete(this);
     this.#call.end({ status, requestId: this.#requestId, facts });
-  }
-
-  /** What this process adds to what the worker knows. */
-  #ownFacts(facts: Pick<CallFacts, "waits" | "notes">): Pick<CallFacts, "waits" | "notes"> {
-    return { waits: [...this.#waits, ...facts.waits], notes: [...this.#notes, ...facts.notes] };
   }
 }
 
