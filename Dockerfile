@@ -3,7 +3,8 @@ FROM node:26-slim
 
 ENV NODE_ENV=production \
     SLUICE_HOST=0.0.0.0 \
-    SLUICE_OPS_PORT=9090
+    SLUICE_OPS_PORT=9090 \
+    NODE_COMPILE_CACHE=/tmp/sluice-compiled
 WORKDIR /srv/sluice
 
 COPY package.json package-lock.json .npmrc ./

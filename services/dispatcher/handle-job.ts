@@ -37,7 +37,7 @@ export function createJobHandler(lane: Lane, deps: JobHandlerDeps): JobHandler {
   return async (job, context) => {
     const takenAt = Date.now();
     if (context.redelivered) redelivered.inc();
-    else waited.observe(Math.max(0, takenAt - job.enqueuedAt) / 1000);
+    else if (!job.trail) waited.observe(Math.max(0, takenAt - job.enqueuedAt) / 1000);
     const admission = await admitJob(job, context, deps);
     if (admission.drop) return undefined;
     const ended = await runCall(job, { ...context, admission }, deps);
@@ -46,10 +46,13 @@ export function createJobHandler(lane: Lane, deps: JobHandlerDeps): JobHandler {
     const outcome = wholeOutcome(job, ended.outcome, takenAt);
     if (ended.parkUntil !== undefined) {
       parked.inc();
+      ended.release?.();
       return { parkUntil: ended.parkUntil, trail: trailOf(outcome, Date.now()) };
     }
     const { id: callId, deadlineAt } = job.head;
     await deps.settler.settle({ callId, outcome, replyTo: job.replyTo, deadlineAt }, context.signal);
+    // Not before: while Redis is away the asking gateway finds the outcome at the worker, and nobody pays twice.
+    ended.release?.();
     return undefined;
   };
 }
@@ -62,6 +65,8 @@ interface RunContext extends JobContext {
 interface CallEnd {
   readonly outcome: Outcome;
   readonly parkUntil?: number | undefined;
+  /** Lets the worker forget the outcome. */
+  readonly release?: (() => void) | undefined;
 }
 
 /** Undefined when the end is not ours to tell. */
@@ -69,12 +74,18 @@ async function runCall(job: CallJob, context: RunContext, deps: JobHandlerDeps):
   const { head } = job;
   if (Date.now() >= head.deadlineAt) return { outcome: errorOutcome(timeIsUp(context.redelivered), head.id) };
   const call = deps.running.open(head.id, head.deadlineAt);
+  let release: (() => void) | undefined;
   try {
     const outcome = await deps.pool.invoke(
       { head, body: bodyOf(job), delivery: context.delivery },
-      { signal: call.signal, keepOrphan: true, reopened: context.redelivered || context.admission.doubtful },
+      {
+        signal: call.signal,
+        keepOrphan: true,
+        reopened: context.redelivered || context.admission.doubtful,
+        hold: (letGo) => (release = letGo),
+      },
     );
-    return outcome.blockedUntil === undefined ? { outcome } : parkOrAnswer(job, outcome, outcome.blockedUntil);
+    return { outcome, release, parkUntil: parkingTime(job, outcome) };
   } catch (reason) {
     return endOfFailure(job, call.signal.aborted ? call.signal.reason : reason, deps);
   } finally {
@@ -86,8 +97,9 @@ function bodyOf(job: CallJob): CallBody {
   return job.bodyKey === undefined ? { bytes: Buffer.from(job.body ?? "") } : { key: job.bodyKey };
 }
 
-function parkOrAnswer({ head }: CallJob, outcome: Outcome, blockedUntil: number): CallEnd {
-  return { outcome, parkUntil: parkUntil({ blockedUntil, waitUntil: head.waitUntil, now: Date.now() }) };
+function parkingTime({ head }: CallJob, { blockedUntil }: Outcome): number | undefined {
+  if (blockedUntil === undefined) return undefined;
+  return parkUntil({ blockedUntil, waitUntil: head.waitUntil, now: Date.now() });
 }
 
 function endOfFailure({ head }: CallJob, reason: unknown, deps: JobHandlerDeps): CallEnd | undefined {

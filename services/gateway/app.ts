@@ -1,5 +1,5 @@
-import Fastify, { type FastifyInstance } from "fastify";
-import { GatewayError } from "#shared/messages/error.ts";
+import Fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
+import { GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import { createCallClock } from "./call-clock.ts";
 import { newCallId } from "./call/call-id.ts";
 import { createQueuedCalls } from "./call/queued-calls.ts";
@@ -10,6 +10,7 @@ import { createBodyBudget } from "./plugins/body-budget.ts";
 import { closeIdleWhileClosing } from "./plugins/close-idle.ts";
 import { registerCors } from "./plugins/cors.ts";
 import { answerBrokenHttp, registerErrors, sendError, unknownPath } from "./plugins/errors.ts";
+import type { Caller } from "./plugins/keyring.ts";
 import { callRoute, type CallRouteDeps } from "./routes/calls.ts";
 import { jobEventsRoute } from "./routes/job-events.ts";
 import { modelByIdRoute, modelListRoute } from "./routes/models.ts";
@@ -67,7 +68,7 @@ const tcpKeepAliveMs = 30_000;
 const maxHeaderBytes = 65_536;
 const maxIdLength = 1024;
 /** Bodies are read by whoever needs one, after authentication: Fastify reads none. */
-const methodsWithBody = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+const methodsWithBody = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"];
 
 function createServer(deps: GatewayDeps): FastifyInstance {
   const app = Fastify({
@@ -85,12 +86,14 @@ function createServer(deps: GatewayDeps): FastifyInstance {
       keepAliveInitialDelay: tcpKeepAliveMs,
       noDelay: true,
       maxHeaderSize: maxHeaderBytes,
+      // Node would answer without a word; nothing here depends on the host.
+      requireHostHeader: false,
     },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: maxIdLength },
     clientErrorHandler: answerBrokenHttp,
     // A path that is no path: hooks have not run, so who asks is found out here.
     frameworkErrors: (_error, request, reply) => {
-      void Promise.resolve(authenticate(request, deps)).then((caller) =>
+      void whoAsks(request, deps).then((caller) =>
         sendError(request, reply, caller instanceof GatewayError ? caller : unknownPath(request)),
       );
     },
@@ -98,5 +101,15 @@ function createServer(deps: GatewayDeps): FastifyInstance {
   for (const method of methodsWithBody) app.addHttpMethod(method, { hasBody: false, overrideExisting: true });
   // `expect: 100-continue` is answered when the body is wanted: whoever is refused need not send it.
   app.server.on("checkContinue", (request, response) => app.routing(request, response));
+  // Expectations we do not know are not met and not refused; Node would refuse them without a word.
+  app.server.on("checkExpectation", (request, response) => app.routing(request, response));
   return app;
+}
+
+async function whoAsks(request: FastifyRequest, deps: GatewayDeps): Promise<Caller | GatewayError> {
+  try {
+    return await authenticate(request, deps);
+  } catch (reason) {
+    return toGatewayError(reason);
+  }
 }

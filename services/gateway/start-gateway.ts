@@ -13,7 +13,6 @@ import { createRedisHealth } from "#shared/store/redis-health.ts";
 import { createReplyBus } from "#shared/store/reply-bus.ts";
 import { createResultStore } from "#shared/store/result-store.ts";
 import { createTraceStore } from "#shared/store/trace-store.ts";
-import { metrics } from "#shared/telemetry/metrics.ts";
 import { buildApp } from "./app.ts";
 import { createRecordings } from "./detach/recordings.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
@@ -112,10 +111,7 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
   };
   return {
     deps,
-    describeRedis: () => {
-      metrics.redisUp.set(redis.isReady ? 1 : 0);
-      return { state: health.isDegraded ? "degraded" : "ok", reasons: health.reasons() };
-    },
+    describeRedis: () => ({ state: health.isDegraded ? "degraded" : "ok", reasons: health.reasons() }),
     awaitRedis: () => replies.ready(AbortSignal.timeout(redisPatienceMs)).catch(() => undefined),
   };
 }

@@ -29,7 +29,8 @@ export interface ClientCallListener {
 
 /** How one call on one session ended for its opener. */
 export type CallResult =
-  | { readonly kind: "outcome"; readonly outcome: Outcome }
+  /** The worker holds an outcome of a `keepOrphan` call until `release` is called or the session ends. */
+  | { readonly kind: "outcome"; readonly outcome: Outcome; readonly release?: () => void }
   /** A stream came to its end; the listener has its trailer. */
   | { readonly kind: "ended" }
   /** `attach`: this worker does not hold the call. */
@@ -48,6 +49,8 @@ export class ClientCall implements ChannelOwner {
   #begun = false;
   #acknowledge = true;
   #outcome: { facts: Buffer; body: BodyGatherer } | undefined;
+  /** The outcome has been told; what is left is to release it. */
+  #told = false;
 
   private constructor(session: Session, number: number, listener: ClientCallListener) {
     this.#listener = listener;
@@ -86,7 +89,10 @@ export class ClientCall implements ChannelOwner {
   }
 
   frame(frame: Frame__Output): void {
-    if (frame.sent) this.#sent = fromSent(frame.sent);
+    if (this.#told) {
+      // Somebody else took the call over meanwhile: it is theirs to release.
+      if (frame.reset) this.#channel.close();
+    } else if (frame.sent) this.#sent = fromSent(frame.sent);
     else if (frame.head) this.#begin(frame.head);
     else if (frame.outcome) this.#startOutcome(frame.outcome.facts, frame.outcome.bodyLength);
     else if (frame.end) this.#end(frame.end);
@@ -113,7 +119,7 @@ export class ClientCall implements ChannelOwner {
   }
 
   broken(): void {
-    this.#listener.over({ kind: "lost", sent: this.#sent, begun: this.#begun });
+    if (!this.#told) this.#listener.over({ kind: "lost", sent: this.#sent, begun: this.#begun });
   }
 
   #begin(head: Buffer): void {
@@ -140,8 +146,14 @@ export class ClientCall implements ChannelOwner {
   #endOutcome(): void {
     if (!this.#outcome?.body.complete) return;
     const outcome = fromOutcome(this.#outcome.facts, this.#outcome.body.bytes);
-    if (this.#acknowledge) this.#channel.put(toReceivedFrame(this.#channel.number));
-    this.#close({ kind: "outcome", outcome });
+    if (!this.#acknowledge) return this.#close({ kind: "outcome", outcome });
+    this.#told = true;
+    this.#listener.over({ kind: "outcome", outcome, release: () => this.#release() });
+  }
+
+  #release(): void {
+    this.#channel.put(toReceivedFrame(this.#channel.number));
+    this.#channel.close();
   }
 
   #resultOfReset(frame: Frame__Output): CallResult {

@@ -16,6 +16,11 @@ export interface InvokeOptions {
   readonly keepOrphan: boolean;
   /** The call may run somewhere already: every worker is asked before it is opened. */
   readonly reopened?: boolean;
+  /**
+   * Takes the duty of letting the worker forget the outcome, once it is recorded elsewhere; until then another client
+   * can still get it with `attach`. Without it the worker forgets at once.
+   */
+  readonly hold?: (release: () => void) => void;
 }
 
 /** A call that takes one worker after another with it is not given to a fifth. */
@@ -55,7 +60,7 @@ export async function invokeCall(call: WorkerCall, options: InvokeOptions, links
       lostSent = result.sent ?? lostSent;
       current = nextDelivery(current, result.sent);
     } else {
-      return settledOutcome(result);
+      return settledOutcome(result, options.hold);
     }
   }
   throw new GatewayError("overloaded", "The worker was lost while it ran this call.", { shouldRetry: false });
@@ -69,8 +74,14 @@ function nextDelivery(call: WorkerCall, sent: SentNote | undefined): WorkerCall 
   return { ...call, delivery: call.delivery + 1, ...(sent ? { sentBefore: sent } : {}) };
 }
 
-function settledOutcome(result: CallResult): Outcome {
-  if (result.kind === "outcome") return result.outcome;
+/** The outcome that a call ended with; throws what else it ended with. */
+function settledOutcome(result: CallResult, hold?: InvokeOptions["hold"]): Outcome {
+  if (result.kind === "outcome") {
+    const { outcome, release } = result;
+    if (release && hold) hold(release);
+    else release?.();
+    return outcome;
+  }
   if (result.kind === "superseded") throw supersededError();
   const detail = result.kind === "failed" ? result.message : `unexpected end: ${result.kind}`;
   throw new GatewayError("internal", "Internal gateway error.", { cause: new Error(`worker: ${detail}`) });

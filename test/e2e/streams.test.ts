@@ -174,7 +174,7 @@ describe("callers who leave", () => {
     expect(performance.now() - left).toBeLessThan(3000);
   });
 
-  test("half-closed is not gone: the answer still comes", async () => {
+  test("half-closed is answered or closed, and never left waiting", async () => {
     const exchanges = arrival();
     const caller = await openSocket(prompt("half-closed"));
     const exchange = await exchanges;

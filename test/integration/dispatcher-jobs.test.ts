@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, inject, test } from "vitest";
+import { metrics } from "#shared/telemetry/metrics.ts";
 import {
   answerOf,
   blockedUntil,
@@ -104,6 +105,9 @@ test("a call whose worker does not come back is settled as timed out a moment af
 });
 
 test("a job that met a limit is parked until it resets, holding nothing, and then answered", async () => {
+  const taken = async (): Promise<number> =>
+    (await metrics.queueWaitSeconds.get()).values.find(({ metricName }) => metricName?.endsWith("_count"))?.value ?? 0;
+  const before = await taken();
   const resetAt = Date.now() + 700;
   const callTimes: number[] = [];
   bench.answer = async () => {
@@ -119,6 +123,8 @@ test("a job that met a limit is parked until it resets, holding nothing, and the
   expect(callTimes).toHaveLength(2);
   expect(bench.calls.map(({ delivery }) => delivery)).toEqual([1, 2]);
   expect((await outcome).waits.map(({ kind }) => kind)).toEqual(["queue", "capacity"]);
+  // What it waited for a limit is no time in the queue.
+  expect(await taken()).toBe(before + 1);
 });
 
 test("a limit that outlasts the time a caller can wait is answered at once", async () => {

@@ -315,17 +315,21 @@ describe("pages of other origins", () => {
 
   test("may call from origins the config names", async () => {
     await using open = await startGatewayBed({ config: { server: { cors_origins: ["https://app.example"] } } });
-    const preflight = (origin: string): Promise<Response> =>
+    const preflight = (origin: string, more: Record<string, string> = {}): Promise<Response> =>
       fetch(`${open.url}/v1/messages`, {
         method: "OPTIONS",
-        headers: { origin, "access-control-request-method": "POST" },
+        headers: { origin, "access-control-request-method": "POST", ...more },
       });
     const allowed = await preflight("https://app.example");
     expect(allowed.status).toBe(204);
     expect(allowed.headers.get("access-control-allow-headers")).toContain("x-api-key");
     expect((await preflight("https://other.example")).status).toBe(401);
+    const asked = "anthropic-workspace-id,authorization,user-agent,x-stainless-timeout";
+    const wished = await preflight("https://app.example", { "access-control-request-headers": asked });
+    expect(wished.headers.get("access-control-allow-headers")).toBe(asked);
     const response = await open.post("/v1/messages", ask(), { origin: "https://app.example" });
     expect(response.headers.get("access-control-allow-origin")).toBe("https://app.example");
-    expect(response.headers.get("access-control-expose-headers")).toContain("request-id");
+    for (const name of ["request-id", "anthropic-workspace-id", "anthropic-ratelimit-output-tokens-reset"])
+      expect(response.headers.get("access-control-expose-headers")).toContain(name);
   });
 });

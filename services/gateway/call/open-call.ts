@@ -58,11 +58,21 @@ export class OpenCall {
     const endedAt = Date.now();
     const { head } = this;
     const queueMs = waitedMs(end.facts.waits);
+    this.#observeWait(end.facts);
     this.#metrics.ended(end.facts.code, (endedAt - head.acceptedAt) / 1000);
     if (end.facts.code === "cancelled")
       metrics.callersGoneTotal.inc({ operation: head.operation, stream: String(head.stream) });
     this.#deps.traces.put(this.#trace(end, { endedAt, queueMs }));
     this.#log(end, { ms: endedAt - head.acceptedAt, queueMs });
+  }
+
+  #observeWait({ attempts, waits }: CallFacts): void {
+    const asked = attempts[0];
+    if (!asked) return;
+    let elsewhereMs = 0;
+    for (const wait of waits)
+      if (wait.kind !== "queue" && wait.endedAt <= asked.startedAt) elsewhereMs += wait.endedAt - wait.startedAt;
+    this.#deps.guard.observe(asked.startedAt - this.head.acceptedAt - elsewhereMs);
   }
 
   // Member by member: the facts of a whole answer come with its body, which has no business in a trace.

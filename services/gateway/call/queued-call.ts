@@ -10,7 +10,7 @@ import type { CallClock, Ticking } from "../call-clock.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
 import { WholeReply } from "../whole-reply.ts";
 import type { AbandonedJobs } from "./abandoned-jobs.ts";
-import { mayWaitUntil } from "./capacity.ts";
+import { behind, mayWaitUntil, type Trail } from "./capacity.ts";
 import { invokeStraight } from "./invoke-straight.ts";
 import { noFacts, type OpenCall } from "./open-call.ts";
 import type { StraightLanes } from "./straight-lanes.ts";
@@ -50,6 +50,8 @@ export class QueuedCall implements Ticking {
   #bodyKey: string | undefined;
   #forget: (() => void) | undefined;
   #workers: AbortController | undefined;
+  /** What came of it before it was queued. */
+  #tried: Trail | undefined;
 
   constructor(call: OpenCall, deps: QueuedCallDeps) {
     this.#call = call;
@@ -87,8 +89,9 @@ export class QueuedCall implements Ticking {
       (outcome) => {
         straightLanes.ended(this.#lane);
         this.#workers = undefined;
-        if (mayWaitUntil(outcome, head) === undefined) this.#finish(outcome);
-        else this.#happen("blocked");
+        if (mayWaitUntil(outcome, head) === undefined) return this.#finish(outcome);
+        this.#tried = outcome;
+        this.#happen("blocked");
       },
       (reason: unknown) => {
         straightLanes.ended(this.#lane);
@@ -231,7 +234,8 @@ export class QueuedCall implements Ticking {
     this.#finish(errorOutcome(error, this.#call.head.id));
   }
 
-  #finish(outcome: Outcome): void {
+  #finish(last: Outcome): void {
+    const outcome = behind(this.#tried, last);
     const wasStraight = this.#state === "straight";
     if (!this.#close()) return;
     // A copy of the job that comes to life later must find that nobody waits for it.

@@ -1,7 +1,7 @@
 import { errorOutcome } from "#shared/messages/error-outcome.ts";
 import { errorCodes, errorEnvelope, GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import type { SentNote, WorkerCall } from "#shared/messages/call.ts";
-import type { AnswerHead, CallFacts, Outcome, StreamTrailer, Wait } from "#shared/messages/outcome.ts";
+import type { AnswerHead, CallFacts, Outcome, StreamTrailer } from "#shared/messages/outcome.ts";
 import type { StreamHandle, StreamReceiver } from "#shared/rpc/stream-call.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { answerFromOutcome, streamHeaders } from "../answer-headers.ts";
@@ -12,8 +12,8 @@ import type { GatewayDeps } from "../gateway-deps.ts";
 import { SseReply, type SseReplyOptions } from "../sse-reply.ts";
 import type { StreamReply } from "../stream-reply.ts";
 import type { TurnQueue } from "../turn-queue.ts";
-import { capacityWait, mayWaitUntil, spreadMs } from "./capacity.ts";
-import { noFacts, waitedMs, type OpenCall } from "./open-call.ts";
+import { behind, capacityWait, mayWaitUntil, spreadMs, type Trail } from "./capacity.ts";
+import { noFacts, type OpenCall } from "./open-call.ts";
 import { envelopeOf } from "./outcome-envelope.ts";
 
 export interface StreamedCallDeps extends GatewayDeps {
@@ -38,8 +38,8 @@ export class StreamedCall implements StreamReceiver, Ticking {
   readonly #deps: StreamedCallDeps;
   readonly #reply: StreamReply;
   readonly #abort = new AbortController();
-  readonly #waits: Wait[] = [];
-  readonly #notes: string[] = [];
+  /** What came before it was opened again. */
+  #trail: Trail | undefined;
   #state: "opening" | "committed" | "begun" | "ended" = "opening";
   #handle: StreamHandle | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -96,7 +96,7 @@ export class StreamedCall implements StreamReceiver, Ticking {
     this.#target = { provider: head.provider, model: head.model };
     if (this.#state === "opening") {
       this.#requestId = head.headers["request-id"] ?? this.#requestId;
-      this.#reply.begin(head.status, streamHeaders(head, waitedMs(this.#waits)), now);
+      this.#reply.begin(head.status, streamHeaders(head, this.#trail), now);
     }
     this.#state = "begun";
     this.#call.contentBegan(now);
@@ -113,7 +113,7 @@ export class StreamedCall implements StreamReceiver, Ticking {
     else if (trailer.end === "error_event") this.#reply.endBroken();
     else this.#reply.fail(errorEnvelope(cutError(trailer), this.#requestId));
     const { end: _, ...facts } = trailer;
-    this.#close(200, { ...facts, ...this.#ownFacts(facts) });
+    this.#close(200, behind(this.#trail, facts));
   }
 
   outcome(outcome: Outcome): void {
@@ -121,13 +121,13 @@ export class StreamedCall implements StreamReceiver, Ticking {
     this.#handle = undefined;
     const until = mayWaitUntil(outcome, this.#call.head);
     if (until === undefined) this.#answer(outcome);
-    else this.#openAt(until);
+    else this.#openAt(until, behind(this.#trail, outcome));
   }
 
   lost(info: { readonly sent: SentNote | undefined; readonly begun: boolean }): void {
     if (this.#state === "ended") return;
     this.#handle = undefined;
-    this.#notes.push("worker_lost");
+    this.#trail = behind(this.#trail, { ...noFacts, notes: ["worker_lost"] });
     this.#lostWorkers += 1;
     const { sent } = info;
     const wasSent = sent !== undefined || this.#sentBefore !== undefined;
@@ -168,11 +168,12 @@ export class StreamedCall implements StreamReceiver, Ticking {
     }
   }
 
-  #openAt(until: number): void {
+  #openAt(until: number, { attempts, waits, notes }: Outcome): void {
     const startedAt = Date.now();
+    this.#trail = { attempts, waits, notes };
     this.#timer = setTimeout(
       () => {
-        this.#waits.push(capacityWait(startedAt));
+        this.#trail = { attempts, waits: [...waits, capacityWait(startedAt)], notes };
         this.#delivery += 1;
         this.#open();
       },
@@ -192,7 +193,7 @@ export class StreamedCall implements StreamReceiver, Ticking {
 
   /** The call ends without `message_stop`: as an ordinary answer, or as an `error` event when headers are out. */
   #answer(given: Outcome): void {
-    const outcome = { ...given, ...this.#ownFacts(given) };
+    const outcome = behind(this.#trail, given);
     if (this.#state === "begun") {
       this.#reply.fail(envelopeOf(outcome, this.#requestId));
       this.#closeEarly(200, outcome);
@@ -215,8 +216,7 @@ export class StreamedCall implements StreamReceiver, Ticking {
 
   #leave(): void {
     if (this.#state === "ended") return;
-    const facts: CallFacts = { ...noFacts, ...this.#target, ...this.#ownFacts(noFacts), code: "cancelled" };
-    this.#closeEarly(499, facts);
+    this.#closeEarly(499, behind<CallFacts>(this.#trail, { ...noFacts, ...this.#target, code: "cancelled" }));
     this.#abort.abort(new GatewayError("cancelled", "The caller left."));
   }
 
@@ -225,7 +225,7 @@ export class StreamedCall implements StreamReceiver, Ticking {
     const handle = this.#handle;
     this.#stop();
     const end = (trailer?: StreamTrailer): void => {
-      const known = trailer ? { ...trailer, ...this.#ownFacts(trailer), code: facts.code } : facts;
+      const known = trailer ? behind(this.#trail, { ...trailer, code: facts.code }) : facts;
       this.#call.end({ status, requestId: this.#requestId, facts: known });
     };
     if (handle) handle.cancel(end);
@@ -242,11 +242,6 @@ export class StreamedCall implements StreamReceiver, Ticking {
     clearTimeout(this.#timer);
     clearImmediate(this.#again);
     this.#deps.clock.delete(this);
-  }
-
-  /** What this process adds to what the worker knows. */
-  #ownFacts(facts: Pick<CallFacts, "waits" | "notes">): Pick<CallFacts, "waits" | "notes"> {
-    return { waits: [...this.#waits, ...facts.waits], notes: [...this.#notes, ...facts.notes] };
   }
 }
 
