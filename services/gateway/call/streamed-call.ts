@@ -6,8 +6,6 @@ import type { StreamHandle, StreamReceiver } from "#shared/rpc/stream-call.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { answerFromOutcome, streamHeaders } from "../answer-headers.ts";
 import type { CallClock, Ticking } from "../call-clock.ts";
-import type { Recording } from "../detach/recording.ts";
-import { RecordedReply } from "../detach/recorded-reply.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
 import { SseReply, type SseReplyOptions } from "../sse-reply.ts";
 import type { StreamReply } from "../stream-reply.ts";
@@ -51,30 +49,27 @@ export class StreamedCall implements StreamReceiver, Ticking {
   /** What the caller saw as `request-id`. */
   #requestId: string;
 
-  /** With a recording the call goes on when its caller has left. */
-  constructor(call: OpenCall, deps: StreamedCallDeps, recording?: Recording) {
+  constructor(call: OpenCall, deps: StreamedCallDeps, makeReply = plainReply) {
     this.#call = call;
     this.#deps = deps;
     this.#requestId = call.head.id;
-    const options: SseReplyOptions = {
+    this.#reply = makeReply(call, {
       turns: deps.turns,
       callId: call.head.id,
       onConsumed: (bytes) => this.#handle?.consumed(bytes),
       onLeft: () => this.#leave(),
-    };
-    this.#reply = recording
-      ? new RecordedReply(call.response, {
-          ...options,
-          recording,
-          clock: deps.clock,
-          onCancelled: () => this.#cancel(),
-        })
-      : new SseReply(call.response, options);
+    });
   }
 
   start(): void {
     this.#deps.clock.add(this);
     this.#open();
+  }
+
+  /** Somebody other than its caller ends the call. */
+  cancel(): void {
+    if (this.#state !== "ended")
+      this.#fail(new GatewayError("cancelled", "The call was cancelled.", { shouldRetry: false }));
   }
 
   tick(now: number): void {
@@ -209,11 +204,6 @@ export class StreamedCall implements StreamReceiver, Ticking {
     }
   }
 
-  /** Somebody other than the caller has ended the call. */
-  #cancel(): void {
-    this.#fail(new GatewayError("cancelled", "The call was cancelled.", { shouldRetry: false }));
-  }
-
   #leave(): void {
     if (this.#state === "ended") return;
     this.#closeEarly(499, behind<CallFacts>(this.#trail, { ...noFacts, ...this.#target, code: "cancelled" }));
@@ -243,6 +233,10 @@ export class StreamedCall implements StreamReceiver, Ticking {
     clearImmediate(this.#again);
     this.#deps.clock.delete(this);
   }
+}
+
+function plainReply(call: OpenCall, options: SseReplyOptions): StreamReply {
+  return new SseReply(call.response, options);
 }
 
 function timeUp(message: string): GatewayError {
