@@ -11,6 +11,7 @@ import { closeIdleWhileClosing } from "./plugins/close-idle.ts";
 import { registerCors } from "./plugins/cors.ts";
 import { answerBrokenHttp, registerErrors, sendError, unknownPath } from "./plugins/errors.ts";
 import { callRoute, type CallRouteDeps } from "./routes/calls.ts";
+import { limitsRoute } from "./routes/limits.ts";
 import { modelByIdRoute, modelListRoute } from "./routes/models.ts";
 import { requestRoute } from "./routes/requests.ts";
 import { createTurnQueue } from "./turn-queue.ts";
@@ -52,6 +53,7 @@ export function buildApp(deps: GatewayDeps): FastifyInstance {
     serve("/models", { GET: modelListRoute({ claudeOnly }, deps) });
     serve("/models/*", { GET: modelByIdRoute({ claudeOnly }, deps) });
     serve("/requests/:id", { GET: requestRoute(deps) });
+    serve("/limits", { GET: limitsRoute(deps, claudeOnly) });
   }
   return app;
 }

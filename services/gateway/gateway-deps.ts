@@ -8,6 +8,7 @@ import type { ReplyBus } from "#shared/store/reply-bus.ts";
 import type { ResultStore } from "#shared/store/result-store.ts";
 import type { TraceStore } from "#shared/store/trace-store.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
+import type { FleetView } from "./fleet-view.ts";
 import type { Keyring } from "./plugins/keyring.ts";
 import type { LoadGuard } from "./plugins/load-guard.ts";
 import type { OidcVerifier } from "./plugins/oidc-verifier.ts";
@@ -31,4 +32,5 @@ export interface GatewayDeps {
   readonly results: ResultStore;
   readonly bodies: BodyStore;
   readonly traces: TraceStore;
+  readonly fleet: FleetView;
 }

@@ -14,6 +14,7 @@ import { createResultStore } from "#shared/store/result-store.ts";
 import { createTraceStore } from "#shared/store/trace-store.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { buildApp } from "./app.ts";
+import { createFleetView } from "./fleet-view.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
 import { createKeyring } from "./plugins/keyring.ts";
 import { createLoadGuard } from "./plugins/load-guard.ts";
@@ -80,6 +81,7 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
   const health = own(createRedisHealth({ redis }));
   const replies = own(createReplyBus({ subscriber, prefix, instanceId, logger, ...sealed }));
   const { address, token, tls } = config.workers;
+  const producer = own(createJobProducer(redis, { prefix }));
   const deps: GatewayDeps = {
     server: config.server,
     rerunSent: config.engine.rerunSent,
@@ -92,11 +94,12 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
     guard: own(createLoadGuard({ maxOpenCalls: config.server.maxWaiting })),
     keyLimits: createKeyLimits({ redis, prefix }),
     pool: own(createWorkerPool({ address, token, tls, peer: { kind: "gateway", id: instanceId }, logger })),
-    producer: own(createJobProducer(redis, { prefix })),
+    producer,
     replies,
     results: own(createResultStore({ redis, prefix, ttlMs: config.outcomes.ttlMs, ...sealed })),
     bodies: createBodyStore({ redis, prefix, ...sealed }),
     traces: own(createTraceStore({ redis, prefix, ttlMs: config.trace.ttlMs, logger })),
+    fleet: createFleetView({ redis, producer, prefix }),
   };
   return {
     deps,
