@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["{services,shared}/**/*.test.ts", "test/conformance/**/*.test.ts"] } },
+      { test: { name: "unit", include: ["{services,shared,cli}/**/*.test.ts", "test/conformance/**/*.test.ts"] } },
       {
         test: {
           name: "integration",

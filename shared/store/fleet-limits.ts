@@ -57,7 +57,7 @@ interface StoredUse {
 }
 
 /** A worker that has not reported for so long is gone; one that is idle reports three times in it. */
-export const reportFreshMs = 30_000;
+const reportFreshMs = 30_000;
 const keepMs = 24 * 60 * 60_000;
 
 /** For one worker, under a name of its own. */
