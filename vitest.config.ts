@@ -5,7 +5,7 @@ export default defineConfig({
     // One worker a core: the tests of processes wait more than they compute.
     maxWorkers: 2,
     projects: [
-      { test: { name: "unit", include: ["{services,shared}/**/*.test.ts", "test/conformance/**/*.test.ts"] } },
+      { test: { name: "unit", include: ["{services,shared,cli}/**/*.test.ts", "test/conformance/**/*.test.ts"] } },
       {
         test: {
           name: "integration",

@@ -9,6 +9,7 @@ import type { ResultStore } from "#shared/store/result-store.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { Metrics } from "#shared/telemetry/metrics.ts";
 import { createJobHandler } from "./handle-job.ts";
+import { createLanePace, paceTickMs, type LanePace } from "./lane-pace.ts";
 import { createRunningCalls } from "./running-calls.ts";
 import { createSettler } from "./settle.ts";
 import { watchCancels } from "./watch-cancels.ts";
@@ -23,7 +24,7 @@ export interface DispatcherDeps {
   readonly pool: WorkerPool;
   readonly producer: Pick<JobProducer, "depth">;
   readonly prefix: string;
-  /** Jobs at a time, by lane. */
+  /** Jobs at a time, by lane; of the background lane the most. */
   readonly concurrency: Readonly<Record<Lane, number>>;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -46,7 +47,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const { logger } = deps;
   const running = createRunningCalls();
   const settler = createSettler(deps);
-  const handlerDeps = { ...deps, running, settler };
+  let backgroundPace: LanePace | undefined;
+  const handlerDeps = { ...deps, running, settler, onStoodBack: () => backgroundPace?.stoodBack(Date.now()) };
   const stopCancels = watchCancels(running, deps);
   const stopDepth = watchDepth(deps);
   const overdue = setInterval(() => running.endOverdue(Date.now()), overdueEveryMs).unref();
@@ -70,6 +72,9 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       onFailed,
     }),
   );
+  const background = consumers[lanes.indexOf("background")];
+  if (background) backgroundPace = createLanePace(background, deps.concurrency.background);
+  const pacing = setInterval(() => backgroundPace?.tick(Date.now()), paceTickMs).unref();
   return {
     get running() {
       return sum(consumers);
@@ -84,6 +89,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       stopCancels();
       stopDepth();
       clearInterval(overdue);
+      clearInterval(pacing);
       closed.abort();
     },
   };

@@ -19,6 +19,8 @@ export interface JobHandlerDeps extends AdmitDeps {
   readonly running: RunningCalls;
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, "queueWaitSeconds" | "parkedTotal" | "redeliveredTotal">;
+  /** A background job found that interactive calls use what its targets take. */
+  readonly onStoodBack: () => void;
 }
 
 export type JobHandler = (job: CallJob, context: JobContext) => Promise<ParkUntil | undefined>;
@@ -31,10 +33,12 @@ const noWorkerParkMs = 1000;
  * it, and its outcome is settled before the job is completed, or the job is parked until a limit resets.
  */
 export function createJobHandler(lane: Lane, deps: JobHandlerDeps): JobHandler {
+  const asJob = lane === "background" ? asBackground : asItIs;
   const waited = deps.metrics.queueWaitSeconds.labels(lane);
   const redelivered = deps.metrics.redeliveredTotal.labels(lane);
   const parked = deps.metrics.parkedTotal.labels(lane);
-  return async (job, context) => {
+  return async (taken, context) => {
+    const job = asJob(taken);
     const takenAt = Date.now();
     if (context.redelivered) redelivered.inc();
     else if (!job.trail) waited.observe(Math.max(0, takenAt - job.enqueuedAt) / 1000);
@@ -43,6 +47,7 @@ export function createJobHandler(lane: Lane, deps: JobHandlerDeps): JobHandler {
     const ended = await runCall(job, { ...context, admission }, deps);
     // Given back meanwhile: whoever takes the job next gets the call from its worker.
     if (!ended || context.signal.aborted) return undefined;
+    if (ended.outcome.stoodBack) deps.onStoodBack();
     const outcome = wholeOutcome(job, ended.outcome, takenAt);
     if (ended.parkUntil !== undefined) {
       parked.inc();
@@ -55,6 +60,15 @@ export function createJobHandler(lane: Lane, deps: JobHandlerDeps): JobHandler {
     ended.release?.();
     return undefined;
   };
+}
+
+function asItIs(job: CallJob): CallJob {
+  return job;
+}
+
+/** Whatever lies in the background lane takes only what interactive calls leave, whoever put it there. */
+function asBackground(job: CallJob): CallJob {
+  return job.head.priority === "background" ? job : { ...job, head: { ...job.head, priority: "background" } };
 }
 
 interface RunContext extends JobContext {

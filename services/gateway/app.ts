@@ -13,6 +13,7 @@ import { answerBrokenHttp, registerErrors, sendError, unknownPath } from "./plug
 import type { Caller } from "./plugins/keyring.ts";
 import { callRoute, type CallRouteDeps } from "./routes/calls.ts";
 import { jobEventsRoute } from "./routes/job-events.ts";
+import { limitsRoute } from "./routes/limits.ts";
 import { modelByIdRoute, modelListRoute } from "./routes/models.ts";
 import { requestRoute } from "./routes/requests.ts";
 import { createTurnQueue } from "./turn-queue.ts";
@@ -57,6 +58,7 @@ export function buildApp(deps: GatewayDeps): FastifyInstance {
     serve("/models/*", { GET: modelByIdRoute({ claudeOnly }, deps) });
     serve("/jobs/:id/events", { GET: jobEvents });
     serve("/requests/:id", { GET: requestRoute(deps) });
+    serve("/limits", { GET: limitsRoute(deps, claudeOnly) });
   }
   return app;
 }

@@ -10,6 +10,7 @@ import type { ResultStore } from "#shared/store/result-store.ts";
 import type { TraceStore } from "#shared/store/trace-store.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { Recordings } from "./detach/recordings.ts";
+import type { FleetView } from "./fleet-view.ts";
 import type { Keyring } from "./plugins/keyring.ts";
 import type { LoadGuard } from "./plugins/load-guard.ts";
 import type { OidcVerifier } from "./plugins/oidc-verifier.ts";
@@ -36,4 +37,5 @@ export interface GatewayDeps {
   readonly events: EventLog;
   readonly eventReading: { readonly maxReaders: number };
   readonly recordings: Recordings;
+  readonly fleet: FleetView;
 }

@@ -15,6 +15,7 @@ import { createResultStore } from "#shared/store/result-store.ts";
 import { createTraceStore } from "#shared/store/trace-store.ts";
 import { buildApp } from "./app.ts";
 import { createRecordings } from "./detach/recordings.ts";
+import { createFleetView } from "./fleet-view.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
 import { createKeyring } from "./plugins/keyring.ts";
 import { createLoadGuard } from "./plugins/load-guard.ts";
@@ -88,6 +89,7 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
   const { ttlMs: eventsTtlMs, maxBytes, maxReaders } = config.events;
   const connectSubscriber = (): RedisConnection => connectRedis(url, "subscriber", { logger });
   const events = own(createEventLog({ redis, connectSubscriber, prefix, ttlMs: eventsTtlMs, ...sealed }));
+  const producer = own(createJobProducer(redis, { prefix }));
   const deps: GatewayDeps = {
     server: config.server,
     rerunSent: config.engine.rerunSent,
@@ -100,7 +102,7 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
     guard: own(createLoadGuard({ maxOpenCalls: config.server.maxWaiting })),
     keyLimits: createKeyLimits({ redis, prefix }),
     pool: own(createWorkerPool({ address, token, tls, peer: { kind: "gateway", id: instanceId }, logger })),
-    producer: own(createJobProducer(redis, { prefix })),
+    producer,
     replies,
     results: own(createResultStore({ redis, prefix, ttlMs: config.outcomes.ttlMs, ...sealed })),
     bodies: createBodyStore({ redis, prefix, ...sealed }),
@@ -108,6 +110,7 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
     events,
     eventReading: { maxReaders },
     recordings: own(createRecordings({ log: events, maxBytes })),
+    fleet: createFleetView({ redis, producer, prefix }),
   };
   return {
     deps,

@@ -92,7 +92,11 @@ export const queueFields = { interactive };
 export const lanesFields = {
   interactive: integer("Whole answers that one dispatcher runs at a time.", 1_000, { min: 1, max: 100_000 }),
   count: integer("Token counts that one dispatcher runs at a time.", 200, { min: 1, max: 100_000 }),
-  background: integer("Background jobs that one dispatcher runs at a time.", 100, { min: 1, max: 100_000 }),
+  background: integer(
+    "Most background jobs that one dispatcher runs at a time; how many it runs follows what interactive calls leave.",
+    100,
+    { min: 1, max: 100_000 },
+  ),
 };
 
 export const traceFields = { ttlMs: duration("How long the trace of a call can be read.", 3_600_000) };

@@ -75,6 +75,8 @@ export interface Outcome extends CallFacts {
    * owner of the call may open it again at that time, or give this outcome's answer.
    */
   readonly blockedUntil?: number;
+  /** Beside `blockedUntil`: there are targets free, but what they take is left to interactive calls. */
+  readonly stoodBack?: true;
 }
 
 /** The beginning of a streamed answer. */

@@ -17,6 +17,10 @@ export interface StoreKeys {
   eventsLease(keyId: string, callId: string): string;
   probe(target: string): string;
   readonly targets: string;
+  /** Hash by worker: how much of each target it uses. */
+  readonly targetUse: string;
+  /** Hash by target: the limits in its latest headers. */
+  readonly headerLimits: string;
   readonly replyChannel: (instanceId: string) => string;
   readonly cancelChannel: string;
   readonly targetChannel: string;
@@ -38,6 +42,8 @@ export function createStoreKeys(prefix: string): StoreKeys {
     eventsLease: (keyId, callId) => `${tag}:events-lease:${scoped(keyId, callId)}`,
     probe: (target) => `${tag}:probe:${target}`,
     targets: `${tag}:targets`,
+    targetUse: `${tag}:target-use`,
+    headerLimits: `${tag}:header-limits`,
     replyChannel: (instanceId) => `${tag}:reply:${instanceId}`,
     cancelChannel: `${tag}:cancelled`,
     targetChannel: `${tag}:target-news`,

@@ -79,6 +79,11 @@ export const metricTable = {
     help: "Times a target was marked, by why: rate_limited, credential, exhausted.",
     labels: ["provider", "model", "reason"],
   },
+  targetConcurrency: {
+    kind: "gauge",
+    help: "Calls at a time at a target: limit (what this worker thinks it takes), interactive, background (in hand).",
+    labels: ["provider", "model", "kind"],
+  },
   streamEndsTotal: {
     kind: "counter",
     help: "How streams that had begun ended: complete, error_event, cut.",

@@ -13,6 +13,7 @@ import { makeCallHead, pickForwardedHeaders, readSession } from "./call-head.ts"
 import { takeLease, type CallLease } from "./call-lease.ts";
 import { readCallTimes } from "./call-times.ts";
 import { checkModels } from "./check-models.ts";
+import { readPriority } from "./priority.ts";
 import { OpenCall } from "./open-call.ts";
 
 /** One of the endpoints that begin a call. */
@@ -81,6 +82,7 @@ function openCall(
     model: model.name,
     headers: pickForwardedHeaders(request.headers),
     session: readSession(request.headers),
+    priority: readPriority(request.headers),
   };
   const times = readCallTimes(request.headers, facts.stream, received.acceptedAt);
   const head = makeCallHead(identity, facts, times);

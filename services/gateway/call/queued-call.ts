@@ -56,7 +56,7 @@ export class QueuedCall implements Ticking {
   constructor(call: OpenCall, deps: QueuedCallDeps) {
     this.#call = call;
     this.#deps = deps;
-    this.#lane = call.head.operation === "count_tokens" ? "count" : "interactive";
+    this.#lane = call.head.operation === "count_tokens" ? "count" : (call.head.priority ?? "interactive");
     this.#reply = new WholeReply(call.response, {
       callId: call.head.id,
       acceptedAt: call.head.acceptedAt,

@@ -5,6 +5,7 @@ import { createAttemptMetrics, type AttemptMetrics } from "./attempt-metrics.ts"
 import { createBetaMemory, type BetaMemory } from "./beta-memory.ts";
 import { createBreaker, type Breaker } from "./breaker.ts";
 import { createLimits, type Limits } from "./limits.ts";
+import { createPaces, type Paces } from "./pace.ts";
 import { createProbes, type Probes } from "./probe.ts";
 import type { Providers } from "./provider.ts";
 
@@ -16,13 +17,14 @@ export interface EngineDeps {
   readonly breaker: Breaker;
   readonly limits: Limits;
   readonly probes: Probes;
+  readonly paces: Paces;
   readonly betas: BetaMemory;
   readonly metrics: Metrics;
   readonly attemptMetrics: AttemptMetrics;
 }
 
 export function createEngineDeps(given: Pick<EngineDeps, "config" | "providers" | "board" | "metrics">): EngineDeps {
-  const { board, metrics } = given;
+  const { board, metrics, providers } = given;
   return {
     ...given,
     breaker: createBreaker(board, ({ provider, model }) => metrics.breakerOpeningsTotal.inc({ provider, model })),
@@ -30,6 +32,7 @@ export function createEngineDeps(given: Pick<EngineDeps, "config" | "providers" 
       metrics.targetBlockedTotal.inc({ provider, model, reason }),
     ),
     probes: createProbes(board),
+    paces: createPaces((provider) => providers.get(provider)?.config.connections ?? Number.POSITIVE_INFINITY),
     betas: createBetaMemory(),
     attemptMetrics: createAttemptMetrics(metrics),
   };
