@@ -11,6 +11,7 @@ import { closeIdleWhileClosing } from "./plugins/close-idle.ts";
 import { registerCors } from "./plugins/cors.ts";
 import { answerBrokenHttp, registerErrors, sendError, unknownPath } from "./plugins/errors.ts";
 import { callRoute, type CallRouteDeps } from "./routes/calls.ts";
+import { cancelJobRoute, jobListRoute, jobRoute } from "./routes/jobs.ts";
 import { modelByIdRoute, modelListRoute } from "./routes/models.ts";
 import { requestRoute } from "./routes/requests.ts";
 import { createTurnQueue } from "./turn-queue.ts";
@@ -51,6 +52,9 @@ export function buildApp(deps: GatewayDeps): FastifyInstance {
     serve("/messages/count_tokens", { POST: callRoute({ operation: "count_tokens", claudeOnly }, calls) });
     serve("/models", { GET: modelListRoute({ claudeOnly }, deps) });
     serve("/models/*", { GET: modelByIdRoute({ claudeOnly }, deps) });
+    serve("/jobs", { GET: jobListRoute(deps) });
+    serve("/jobs/:id", { GET: jobRoute(deps) });
+    serve("/jobs/:id/cancel", { POST: cancelJobRoute(deps) });
     serve("/requests/:id", { GET: requestRoute(deps) });
   }
   return app;

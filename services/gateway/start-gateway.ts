@@ -6,11 +6,15 @@ import { createCatalogue } from "#shared/routing/catalogue.ts";
 import { createWorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { Service, ServiceContext } from "#shared/runtime/run-service.ts";
 import { createBodyStore } from "#shared/store/body-store.ts";
+import { createCallRegistry } from "#shared/store/call-registry.ts";
+import { createClaimStore } from "#shared/store/claim-store.ts";
 import { connectRedis } from "#shared/store/connect-redis.ts";
+import { createJobStore } from "#shared/store/job-store.ts";
 import { createKeyLimits } from "#shared/store/key-limits.ts";
 import { createRedisHealth } from "#shared/store/redis-health.ts";
 import { createReplyBus } from "#shared/store/reply-bus.ts";
 import { createResultStore } from "#shared/store/result-store.ts";
+import { createTapeStore } from "#shared/store/tape-store.ts";
 import { createTraceStore } from "#shared/store/trace-store.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { buildApp } from "./app.ts";
@@ -83,7 +87,8 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
   const deps: GatewayDeps = {
     server: config.server,
     rerunSent: config.engine.rerunSent,
-    queueUse: config.queue.interactive,
+    queue: config.queue,
+    jobTimes: config.jobs,
     lanes: config.lanes,
     logger,
     catalogue: createCatalogue(config),
@@ -95,6 +100,10 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
     producer: own(createJobProducer(redis, { prefix })),
     replies,
     results: own(createResultStore({ redis, prefix, ttlMs: config.outcomes.ttlMs, ...sealed })),
+    calls: createCallRegistry({ redis, prefix, ...sealed }),
+    claims: createClaimStore({ redis, prefix }),
+    jobs: createJobStore({ redis, prefix }),
+    tapes: createTapeStore({ redis, prefix, ...sealed }),
     bodies: createBodyStore({ redis, prefix, ...sealed }),
     traces: own(createTraceStore({ redis, prefix, ttlMs: config.trace.ttlMs, logger })),
   };

@@ -5,6 +5,7 @@ import { withDeadline } from "#shared/runtime/deadline.ts";
 import type { Service, ServiceContext } from "#shared/runtime/run-service.ts";
 import { createAffinityStore } from "#shared/store/affinity.ts";
 import { createBodyStore } from "#shared/store/body-store.ts";
+import { createCallRegistry } from "#shared/store/call-registry.ts";
 import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
 import { createTargetBoard } from "#shared/store/target-board.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
@@ -45,9 +46,12 @@ function openDeps(config: SluiceConfig, context: ServiceContext, redis: RedisCon
   const subscriber = context.own(connectRedis(url, "subscriber", { logger }));
   const board = context.own(createTargetBoard({ redis, subscriber, prefix, logger }));
   const { connectTimeoutMs } = config.engine;
+  const calls = createCallRegistry({ redis, prefix });
+  const laterDeadline = (callId: string): Promise<number | undefined> =>
+    calls.laterDeadline(callId).catch(() => undefined);
   const providers = context.own(createProviders(config.providers, { connectTimeoutMs }));
   return {
-    engine: createEngineDeps({ config: config.engine, providers, board, metrics }),
+    engine: createEngineDeps({ config: config.engine, providers, board, metrics, laterDeadline }),
     catalogue: createCatalogue(config),
     affinity: createAffinityStore({ redis, prefix }),
     bodies: createBodyStore({ redis, prefix, ...(encryptionKey === undefined ? {} : { encryptionKey }) }),

@@ -13,6 +13,16 @@ export interface StoreKeys {
   bound(keyId: string, id: string): string;
   trace(keyId: string, id: string): string;
   probe(target: string): string;
+  /** The call that is asking this; see `ask-print.ts` of the gateway. */
+  ask(print: string): string;
+  callers(callId: string): string;
+  /** The deadline that later callers gave a call. */
+  until(callId: string): string;
+  jobRecord(callId: string): string;
+  jobsOf(keyId: string): string;
+  claim(keyId: string, idempotencyKey: string): string;
+  tape(callId: string): string;
+  tapeReaders(callId: string): string;
   readonly targets: string;
   readonly replyChannel: (instanceId: string) => string;
   readonly cancelChannel: string;
@@ -32,6 +42,14 @@ export function createStoreKeys(prefix: string): StoreKeys {
     bound: (keyId, id) => `${tag}:bound:${scoped(keyId, id)}`,
     trace: (keyId, id) => `${tag}:trace:${scoped(keyId, id)}`,
     probe: (target) => `${tag}:probe:${target}`,
+    ask: (print) => `${tag}:ask:${print}`,
+    callers: (callId) => `${tag}:callers:${callId}`,
+    until: (callId) => `${tag}:until:${callId}`,
+    jobRecord: (callId) => `${tag}:job:${callId}`,
+    jobsOf: (keyId) => `${tag}:jobs:${keyId}`,
+    claim: (keyId, idempotencyKey) => `${tag}:claim:${scoped(keyId, idempotencyKey)}`,
+    tape: (callId) => `${tag}:tape:${callId}`,
+    tapeReaders: (callId) => `${tag}:tape-readers:${callId}`,
     targets: `${tag}:targets`,
     replyChannel: (instanceId) => `${tag}:reply:${instanceId}`,
     cancelChannel: `${tag}:cancelled`,

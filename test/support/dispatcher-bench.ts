@@ -6,6 +6,7 @@ import type { CallJob } from "#shared/queue/job.ts";
 import type { CallContext } from "#shared/rpc/call-handler.ts";
 import { createWorkerPool } from "#shared/rpc/worker-pool.ts";
 import { startWorkerServer, type WorkerServer } from "#shared/rpc/worker-server.ts";
+import { createCallRegistry } from "#shared/store/call-registry.ts";
 import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
 import { createReplyBus, type ReplyBus } from "#shared/store/reply-bus.ts";
 import { createResultStore, type ResultStore } from "#shared/store/result-store.ts";
@@ -114,6 +115,8 @@ async function addDispatcher({ redisUrl, prefix, port }: Place, closers: (() => 
     blocking,
     subscriber,
     results,
+    calls: createCallRegistry({ redis, prefix }),
+    recorders: {},
     pool,
     producer,
     prefix,

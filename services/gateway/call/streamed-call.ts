@@ -1,17 +1,24 @@
 import { errorOutcome } from "#shared/messages/error-outcome.ts";
 import { errorCodes, errorEnvelope, GatewayError, toGatewayError, type ErrorEnvelope } from "#shared/messages/error.ts";
 import type { SentNote, WorkerCall } from "#shared/messages/call.ts";
-import type { AnswerHead, CallFacts, Outcome, StreamTrailer, Wait } from "#shared/messages/outcome.ts";
+import {
+  waitedMs,
+  type AnswerHead,
+  type CallFacts,
+  type Outcome,
+  type StreamTrailer,
+  type Wait,
+} from "#shared/messages/outcome.ts";
 import type { StreamHandle, StreamReceiver } from "#shared/rpc/stream-call.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
-import { writeAnswer } from "../answer.ts";
 import { answerFromOutcome, streamHeaders } from "../answer-headers.ts";
 import type { CallClock, Ticking } from "../call-clock.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
-import { SseReply } from "../sse-reply.ts";
+import { SseReply, type SseReplyOptions } from "../sse-reply.ts";
+import type { StreamReply } from "../stream-reply.ts";
 import type { TurnQueue } from "../turn-queue.ts";
 import { capacityWait, mayWaitUntil, spreadMs } from "./capacity.ts";
-import { noFacts, waitedMs, type OpenCall } from "./open-call.ts";
+import { noFacts, type OpenCall } from "./open-call.ts";
 
 export interface StreamedCallDeps extends GatewayDeps {
   readonly clock: CallClock;
@@ -33,7 +40,7 @@ const mostLostWorkers = 3;
 export class StreamedCall implements StreamReceiver, Ticking {
   readonly #call: OpenCall;
   readonly #deps: StreamedCallDeps;
-  readonly #reply: SseReply;
+  readonly #reply: StreamReply;
   readonly #abort = new AbortController();
   readonly #waits: Wait[] = [];
   readonly #notes: string[] = [];
@@ -48,11 +55,11 @@ export class StreamedCall implements StreamReceiver, Ticking {
   /** What the caller saw as `request-id`. */
   #requestId: string;
 
-  constructor(call: OpenCall, deps: StreamedCallDeps) {
+  constructor(call: OpenCall, deps: StreamedCallDeps, makeReply = plainReply) {
     this.#call = call;
     this.#deps = deps;
     this.#requestId = call.head.id;
-    this.#reply = new SseReply(call.response, {
+    this.#reply = makeReply(call, {
       turns: deps.turns,
       callId: call.head.id,
       onConsumed: (bytes) => this.#handle?.consumed(bytes),
@@ -183,8 +190,7 @@ export class StreamedCall implements StreamReceiver, Ticking {
     const outcome = { ...given, ...this.#ownFacts(given) };
     this.#handle?.cancel();
     if (this.#state === "opening") {
-      this.#reply.release();
-      writeAnswer(this.#call.response, this.#call.head.id, answerFromOutcome(outcome));
+      this.#reply.answer(answerFromOutcome(outcome));
       this.#close(outcome.status, outcome);
     } else {
       this.#reply.fail(envelopeOf(outcome, this.#requestId));
@@ -211,6 +217,10 @@ export class StreamedCall implements StreamReceiver, Ticking {
   #ownFacts(facts: Pick<CallFacts, "waits" | "notes">): Pick<CallFacts, "waits" | "notes"> {
     return { waits: [...this.#waits, ...facts.waits], notes: [...this.#notes, ...facts.notes] };
   }
+}
+
+function plainReply(call: OpenCall, options: SseReplyOptions): StreamReply {
+  return new SseReply(call.response, options);
 }
 
 function timeUp(message: string): GatewayError {
