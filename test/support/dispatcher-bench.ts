@@ -13,6 +13,7 @@ import { createResultStore, type ResultStore } from "#shared/store/result-store.
 import { createLogger } from "#shared/telemetry/logger.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { createDispatcher, type Dispatcher } from "../../services/dispatcher/dispatcher.ts";
+import type { Recorders } from "../../services/dispatcher/settle.ts";
 import { freePort } from "./free-port.ts";
 
 /** What stands in for a worker's engine. */
@@ -42,7 +43,7 @@ const token = "a token for tests";
 
 export async function startDispatcherBench(
   redisUrl: string,
-  options: { readonly worker: boolean } = { worker: true },
+  options: { readonly worker: boolean; readonly recorders?: Recorders } = { worker: true },
 ): Promise<DispatcherBench> {
   const closers: (() => unknown)[] = [];
   const prefix = `t${randomBytes(6).toString("hex")}`;
@@ -81,7 +82,7 @@ export async function startDispatcherBench(
       };
       worker = await startWorkerServer({ listen: `127.0.0.1:${port}`, token, logger, handler });
     },
-    addDispatcher: () => addDispatcher({ redisUrl, prefix, port }, closers),
+    addDispatcher: () => addDispatcher({ redisUrl, prefix, port, recorders: options.recorders ?? {} }, closers),
     async close() {
       for (const close of closers.splice(0).toReversed()) await close();
     },
@@ -94,9 +95,13 @@ interface Place {
   readonly redisUrl: string;
   readonly prefix: string;
   readonly port: number;
+  readonly recorders: Recorders;
 }
 
-async function addDispatcher({ redisUrl, prefix, port }: Place, closers: (() => unknown)[]): Promise<Dispatcher> {
+async function addDispatcher(
+  { redisUrl, prefix, port, recorders }: Place,
+  closers: (() => unknown)[],
+): Promise<Dispatcher> {
   const redis = connect(redisUrl, "command", closers);
   const blocking = connect(redisUrl, "blocking", closers);
   const subscriber = connect(redisUrl, "subscriber", closers);
@@ -116,7 +121,7 @@ async function addDispatcher({ redisUrl, prefix, port }: Place, closers: (() => 
     subscriber,
     results,
     calls: createCallRegistry({ redis, prefix }),
-    recorders: {},
+    recorders,
     pool,
     producer,
     prefix,

@@ -23,6 +23,7 @@ export interface JoinOptions {
 const deadlineGraceMs = 500;
 /** How often to see whether somebody is still at the call; its dispatcher is looked after by the queue. */
 const checkEveryMs = 2000;
+const checkTakenMs = 30_000;
 /** Above the deliveries of the queue and of the gateway that began the call. */
 const takeoverDelivery = 2000;
 /** Past its deadline a call that nobody knows is over, though its gateway is alive. */
@@ -98,7 +99,7 @@ export class JoinedCall implements WaitingCall {
   async #check(now: number): Promise<void> {
     this.#checkAt = now + checkEveryMs;
     const { target } = this.#options;
-    const { results, calls, pool } = this.#deps;
+    const { results, calls } = this.#deps;
     try {
       const fate = await results.fate(target.lane, target.id);
       if (fate.state === "queued") return;
@@ -109,11 +110,23 @@ export class JoinedCall implements WaitingCall {
       // Redis is away: asked again when it is back.
       return;
     }
-    const options = { delivery: takeoverDelivery, signal: this.#workers.signal };
-    const outcome = await pool.attach(target.id, options).catch(() => undefined);
-    if (!outcome) return this.#giveWay();
-    results.settle(target.id, outcome, "").catch(() => undefined);
-    this.#finish(outcome, "joined");
+    await this.#takeOver();
+  }
+
+  /** The gateway that had the call is gone; a worker keeps what it had of it for a while. */
+  async #takeOver(): Promise<void> {
+    const { target } = this.#options;
+    const { results, pool } = this.#deps;
+    this.#checkAt = Infinity;
+    try {
+      const outcome = await pool.attach(target.id, { delivery: nextDelivery(), signal: this.#workers.signal });
+      if (!outcome) return this.#giveWay();
+      results.settle(target.id, outcome, "").catch(() => undefined);
+      this.#finish(outcome, "joined");
+    } catch {
+      // Another one who joined has taken the call over, and will settle it.
+      this.#checkAt = Date.now() + checkTakenMs;
+    }
   }
 
   #timeUp(): void {
@@ -171,6 +184,11 @@ export class JoinedCall implements WaitingCall {
     const caller = { channel: this.#deps.replies.channel, id: this.#call.head.id };
     return { callId: target.id, lane: laneOf(target), until: this.#call.head.deadlineAt, caller };
   }
+}
+
+/** Whoever comes later has the call: a worker tells an earlier delivery that there is nothing to be had. */
+function nextDelivery(): number {
+  return takeoverDelivery + (Math.floor(Date.now() / 100) % 1_000_000_000);
 }
 
 function laneOf({ lane }: JoinableCall): Lane {
