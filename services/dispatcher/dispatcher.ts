@@ -4,6 +4,7 @@ import { createJobConsumer, type JobConsumer } from "#shared/queue/job-consumer.
 import { lanes, type CallJob, type Lane } from "#shared/queue/job.ts";
 import type { JobProducer } from "#shared/queue/job-producer.ts";
 import type { WorkerPool } from "#shared/rpc/worker-pool.ts";
+import type { CallRegistry } from "#shared/store/call-registry.ts";
 import type { RedisConnection } from "#shared/store/connect-redis.ts";
 import type { ResultStore } from "#shared/store/result-store.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
@@ -11,7 +12,7 @@ import type { Metrics } from "#shared/telemetry/metrics.ts";
 import { createJobHandler } from "./handle-job.ts";
 import { createLanePace, paceTickMs, type LanePace } from "./lane-pace.ts";
 import { createRunningCalls } from "./running-calls.ts";
-import { createSettler } from "./settle.ts";
+import { createSettler, type Recorders } from "./settle.ts";
 import { watchCancels } from "./watch-cancels.ts";
 import { watchDepth } from "./watch-depth.ts";
 
@@ -21,6 +22,8 @@ export interface DispatcherDeps {
   readonly blocking: RedisConnection;
   readonly subscriber: RedisConnection;
   readonly results: ResultStore;
+  readonly calls: Pick<CallRegistry, "laterDeadline">;
+  readonly recorders: Recorders;
   readonly pool: WorkerPool;
   readonly producer: Pick<JobProducer, "depth">;
   readonly prefix: string;
@@ -51,14 +54,15 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const handlerDeps = { ...deps, running, settler, onStoodBack: () => backgroundPace?.stoodBack(Date.now()) };
   const stopCancels = watchCancels(running, deps);
   const stopDepth = watchDepth(deps);
-  const overdue = setInterval(() => running.endOverdue(Date.now()), overdueEveryMs).unref();
+  const laterDeadline = (callId: string): Promise<number | undefined> => deps.calls.laterDeadline(callId);
+  const overdue = setInterval(() => running.endOverdue(Date.now(), laterDeadline), overdueEveryMs).unref();
   const closed = new AbortController();
 
   function onFailed(job: CallJob, reason: string): void {
-    const { id: callId, deadlineAt } = job.head;
+    const { id: callId } = job.head;
     logger.error({ callId, reason }, "job failed");
     const outcome = errorOutcome(new GatewayError("internal", "Internal gateway error."), callId);
-    void settler.settle({ callId, outcome, replyTo: job.replyTo, deadlineAt }, closed.signal);
+    void settler.settle({ job, outcome }, closed.signal);
   }
 
   const consumers = lanes.map((lane) =>

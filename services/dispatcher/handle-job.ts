@@ -1,10 +1,11 @@
-import type { CallBody } from "#shared/messages/call.ts";
+import type { CallBody, CallHead } from "#shared/messages/call.ts";
 import { errorOutcome } from "#shared/messages/error-outcome.ts";
 import { toGatewayError } from "#shared/messages/error.ts";
 import type { Outcome } from "#shared/messages/outcome.ts";
 import type { CallJob, Lane } from "#shared/queue/job.ts";
 import type { JobContext, ParkUntil } from "#shared/queue/job-consumer.ts";
 import type { WorkerPool } from "#shared/rpc/worker-pool.ts";
+import type { CallRegistry } from "#shared/store/call-registry.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { Metrics } from "#shared/telemetry/metrics.ts";
 import { type Admission, admitJob, type AdmitDeps } from "./admit-job.ts";
@@ -16,6 +17,7 @@ import { trailOf, wholeOutcome } from "./trail.ts";
 export interface JobHandlerDeps extends AdmitDeps {
   readonly pool: Pick<WorkerPool, "invoke">;
   readonly settler: Settler;
+  readonly calls: Pick<CallRegistry, "laterDeadline">;
   readonly running: RunningCalls;
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, "queueWaitSeconds" | "parkedTotal" | "redeliveredTotal">;
@@ -54,8 +56,7 @@ export function createJobHandler(lane: Lane, deps: JobHandlerDeps): JobHandler {
       ended.release?.();
       return { parkUntil: ended.parkUntil, trail: trailOf(outcome, Date.now()) };
     }
-    const { id: callId, deadlineAt } = job.head;
-    await deps.settler.settle({ callId, outcome, replyTo: job.replyTo, deadlineAt }, context.signal);
+    await deps.settler.settle({ job, outcome }, context.signal);
     // Not before: while Redis is away the asking gateway finds the outcome at the worker, and nobody pays twice.
     ended.release?.();
     return undefined;
@@ -85,7 +86,7 @@ interface CallEnd {
 
 /** Undefined when the end is not ours to tell. */
 async function runCall(job: CallJob, context: RunContext, deps: JobHandlerDeps): Promise<CallEnd | undefined> {
-  const { head } = job;
+  const head = await withLaterDeadline(job.head, deps);
   if (Date.now() >= head.deadlineAt) return { outcome: errorOutcome(timeIsUp(context.redelivered), head.id) };
   const call = deps.running.open(head.id, head.deadlineAt);
   let release: (() => void) | undefined;
@@ -105,6 +106,13 @@ async function runCall(job: CallJob, context: RunContext, deps: JobHandlerDeps):
   } finally {
     call.close();
   }
+}
+
+/** Who joined the call may have given it more time than its first caller had; asked only when that is over. */
+async function withLaterDeadline(head: CallHead, { calls }: JobHandlerDeps): Promise<CallHead> {
+  if (Date.now() < head.deadlineAt) return head;
+  const later = await calls.laterDeadline(head.id).catch(() => undefined);
+  return later === undefined || later <= head.deadlineAt ? head : { ...head, deadlineAt: later };
 }
 
 function bodyOf(job: CallJob): CallBody {

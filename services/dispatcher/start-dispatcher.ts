@@ -3,11 +3,14 @@ import type { SluiceConfig } from "#shared/config/schema.ts";
 import { createJobProducer } from "#shared/queue/job-producer.ts";
 import { createWorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { Service, ServiceContext } from "#shared/runtime/run-service.ts";
+import { createCallRegistry } from "#shared/store/call-registry.ts";
 import { connectRedis, type RedisConnection, type RedisPurpose } from "#shared/store/connect-redis.ts";
 import { createRedisHealth } from "#shared/store/redis-health.ts";
 import { createResultStore } from "#shared/store/result-store.ts";
+import { createTraceStore } from "#shared/store/trace-store.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { createDispatcher } from "./dispatcher.ts";
+import { createJobRecorder } from "./record-job.ts";
 
 /** Opens what a dispatcher needs and starts it; resolves once Redis is there. A worker may come later. */
 export async function startDispatcher(config: SluiceConfig, context: ServiceContext): Promise<Service> {
@@ -23,11 +26,25 @@ export async function startDispatcher(config: SluiceConfig, context: ServiceCont
   const sealing = encryptionKey === undefined ? {} : { encryptionKey };
   const ttlMs = config.outcomes.ttlMs;
   const results = context.own(createResultStore({ redis, subscriber, prefix, ttlMs, ...sealing }));
+  const traces = context.own(createTraceStore({ redis, prefix, ttlMs: config.trace.ttlMs, logger }));
   const producer = context.own(createJobProducer(redis, { prefix }));
   await Promise.all([redis.ready(context.signal), blocking.ready(context.signal)]);
   const concurrency = config.lanes;
   const dispatcher = context.own(
-    createDispatcher({ redis, blocking, subscriber, results, pool, producer, prefix, concurrency, logger, metrics }),
+    createDispatcher({
+      redis,
+      blocking,
+      subscriber,
+      results,
+      calls: createCallRegistry({ redis, prefix }),
+      recorders: { job: createJobRecorder({ results, traces, logger }) },
+      pool,
+      producer,
+      prefix,
+      concurrency,
+      logger,
+      metrics,
+    }),
   );
   return {
     ready: () => [

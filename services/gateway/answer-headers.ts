@@ -1,8 +1,7 @@
 import type { OutgoingHttpHeaders } from "node:http";
-import type { AnswerHead, Outcome } from "#shared/messages/outcome.ts";
+import { waitedMs, type AnswerHead, type Outcome } from "#shared/messages/outcome.ts";
 import type { Answer } from "./answer.ts";
 import type { Trail } from "./call/capacity.ts";
-import { waitedMs } from "./call/open-call.ts";
 
 /** An outcome as the caller gets it. */
 export function answerFromOutcome(outcome: Outcome): Answer {

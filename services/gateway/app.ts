@@ -14,6 +14,7 @@ import type { Caller } from "./plugins/keyring.ts";
 import { callRoute, type CallRouteDeps } from "./routes/calls.ts";
 import { jobEventsRoute } from "./routes/job-events.ts";
 import { limitsRoute } from "./routes/limits.ts";
+import { cancelJobRoute, jobListRoute, jobRoute } from "./routes/jobs.ts";
 import { modelByIdRoute, modelListRoute } from "./routes/models.ts";
 import { requestRoute } from "./routes/requests.ts";
 import { createTurnQueue } from "./turn-queue.ts";
@@ -57,6 +58,9 @@ export function buildApp(deps: GatewayDeps): FastifyInstance {
     serve("/models", { GET: modelListRoute({ claudeOnly }, deps) });
     serve("/models/*", { GET: modelByIdRoute({ claudeOnly }, deps) });
     serve("/jobs/:id/events", { GET: jobEvents });
+    serve("/jobs", { GET: jobListRoute(deps) });
+    serve("/jobs/:id", { GET: jobRoute(deps) });
+    serve("/jobs/:id/cancel", { POST: cancelJobRoute(deps) });
     serve("/requests/:id", { GET: requestRoute(deps) });
     serve("/limits", { GET: limitsRoute(deps, claudeOnly) });
   }

@@ -1,12 +1,16 @@
-import type { LanesConfig, QueueUse, ServerConfig } from "#shared/config/schema.ts";
+import type { JobsConfig, LanesConfig, QueueConfig, ServerConfig } from "#shared/config/schema.ts";
 import type { JobProducer } from "#shared/queue/job-producer.ts";
 import type { WorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { Catalogue } from "#shared/routing/catalogue.ts";
 import type { BodyStore } from "#shared/store/body-store.ts";
 import type { EventLog } from "#shared/store/event-log.ts";
+import type { CallRegistry } from "#shared/store/call-registry.ts";
+import type { ClaimStore } from "#shared/store/claim-store.ts";
+import type { JobStore } from "#shared/store/job-store.ts";
 import type { KeyLimits } from "#shared/store/key-limits.ts";
 import type { ReplyBus } from "#shared/store/reply-bus.ts";
 import type { ResultStore } from "#shared/store/result-store.ts";
+import type { TapeStore } from "#shared/store/tape-store.ts";
 import type { TraceStore } from "#shared/store/trace-store.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { Recordings } from "./detach/recordings.ts";
@@ -20,7 +24,7 @@ export interface GatewayDeps {
   readonly server: ServerConfig;
   /** Whether a stream that was sent but never begun may be opened once more after its worker was lost. */
   readonly rerunSent: boolean;
-  readonly queueUse: QueueUse;
+  readonly queue: QueueConfig;
   readonly lanes: LanesConfig;
   readonly logger: Logger;
   readonly catalogue: Catalogue;
@@ -32,6 +36,11 @@ export interface GatewayDeps {
   readonly producer: JobProducer;
   readonly replies: ReplyBus;
   readonly results: ResultStore;
+  readonly calls: CallRegistry;
+  readonly claims: ClaimStore;
+  readonly jobs: JobStore;
+  readonly tapes: TapeStore;
+  readonly jobTimes: JobsConfig;
   readonly bodies: BodyStore;
   readonly traces: TraceStore;
   readonly events: EventLog;

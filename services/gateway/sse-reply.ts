@@ -120,6 +120,11 @@ export class SseReply implements StreamReply {
     writeAnswer(this.#response, this.#options.callId, answer);
   }
 
+  /** Leaves the response to somebody else; only while nothing was sent. */
+  release(): void {
+    this.#state = "ended";
+  }
+
   end(): void {
     this.flush(this.#writtenAt);
     if (this.#state !== "open") return;

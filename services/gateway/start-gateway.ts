@@ -8,10 +8,14 @@ import type { Service, ServiceContext } from "#shared/runtime/run-service.ts";
 import { createBodyStore } from "#shared/store/body-store.ts";
 import { createEventLog } from "#shared/store/event-log.ts";
 import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
+import { createCallRegistry } from "#shared/store/call-registry.ts";
+import { createClaimStore } from "#shared/store/claim-store.ts";
+import { createJobStore } from "#shared/store/job-store.ts";
 import { createKeyLimits } from "#shared/store/key-limits.ts";
 import { createRedisHealth } from "#shared/store/redis-health.ts";
 import { createReplyBus } from "#shared/store/reply-bus.ts";
 import { createResultStore } from "#shared/store/result-store.ts";
+import { createTapeStore } from "#shared/store/tape-store.ts";
 import { createTraceStore } from "#shared/store/trace-store.ts";
 import { buildApp } from "./app.ts";
 import { createRecordings } from "./detach/recordings.ts";
@@ -93,7 +97,8 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
   const deps: GatewayDeps = {
     server: config.server,
     rerunSent: config.engine.rerunSent,
-    queueUse: config.queue.interactive,
+    queue: config.queue,
+    jobTimes: config.jobs,
     lanes: config.lanes,
     logger,
     catalogue: createCatalogue(config),
@@ -105,6 +110,10 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
     producer,
     replies,
     results: own(createResultStore({ redis, prefix, ttlMs: config.outcomes.ttlMs, ...sealed })),
+    calls: createCallRegistry({ redis, prefix, ...sealed }),
+    claims: createClaimStore({ redis, prefix }),
+    jobs: createJobStore({ redis, prefix }),
+    tapes: createTapeStore({ redis, prefix, ...sealed }),
     bodies: createBodyStore({ redis, prefix, ...sealed }),
     traces: own(createTraceStore({ redis, prefix, ttlMs: config.trace.ttlMs, logger })),
     events,

@@ -6,6 +6,7 @@ import { withDeadline } from "#shared/runtime/deadline.ts";
 import type { Service, ServiceContext } from "#shared/runtime/run-service.ts";
 import { createAffinityStore } from "#shared/store/affinity.ts";
 import { createBodyStore } from "#shared/store/body-store.ts";
+import { createCallRegistry } from "#shared/store/call-registry.ts";
 import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
 import { createLimitsReporter } from "#shared/store/fleet-limits.ts";
 import { createTargetBoard } from "#shared/store/target-board.ts";
@@ -48,8 +49,11 @@ function openDeps(config: SluiceConfig, context: ServiceContext, redis: RedisCon
   const subscriber = context.own(connectRedis(url, "subscriber", { logger }));
   const board = context.own(createTargetBoard({ redis, subscriber, prefix, logger }));
   const { connectTimeoutMs } = config.engine;
+  const calls = createCallRegistry({ redis, prefix });
+  const laterDeadline = (callId: string): Promise<number | undefined> =>
+    calls.laterDeadline(callId).catch(() => undefined);
   const providers = context.own(createProviders(config.providers, { connectTimeoutMs }));
-  const engine = createEngineDeps({ config: config.engine, providers, board, metrics });
+  const engine = createEngineDeps({ config: config.engine, providers, board, metrics, laterDeadline });
   const reporter = createLimitsReporter({ redis, prefix, workerId: randomUUID() });
   context.own(reportLimits({ paces: engine.paces, reporter, metrics }));
   return {

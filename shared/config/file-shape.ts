@@ -9,6 +9,7 @@ export interface FileShape {
   readonly oidc?: readonly OidcShape[];
   readonly engine?: Members;
   readonly queue?: Members;
+  readonly jobs?: Members;
   readonly lanes?: Members;
   readonly trace?: Members;
   readonly outcomes?: Members;

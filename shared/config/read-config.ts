@@ -7,7 +7,7 @@ import * as sections from "./sections.ts";
 
 /** A file without faults as the configuration that the processes use. */
 export function readConfig(file: FileShape, secrets: "keep" | "drop"): SluiceConfig {
-  const server = readSection(sections.serverFields, file.server ?? {});
+  const server = readSection(sections.serverFields, file.server);
   const providers = readProviders(file, secrets);
   return {
     server: { ...server, publicUrl: server.publicUrl.replace(/\/+$/, "") },
@@ -17,14 +17,15 @@ export function readConfig(file: FileShape, secrets: "keep" | "drop"): SluiceCon
     models: readModels(file, providers),
     keys: (file.keys ?? []).map(readKey),
     oidc: (file.oidc ?? []).map(readOidc),
-    engine: readSection(sections.engineFields, file.engine ?? {}),
-    queue: readSection(sections.queueFields, file.queue ?? {}),
-    lanes: readSection(sections.lanesFields, file.lanes ?? {}),
-    trace: readSection(sections.traceFields, file.trace ?? {}),
-    outcomes: readSection(sections.outcomesFields, file.outcomes ?? {}),
+    engine: readSection(sections.engineFields, file.engine),
+    queue: readSection(sections.queueFields, file.queue),
+    jobs: readSection(sections.jobsFields, file.jobs),
+    lanes: readSection(sections.lanesFields, file.lanes),
+    trace: readSection(sections.traceFields, file.trace),
+    outcomes: readSection(sections.outcomesFields, file.outcomes),
     events: readSection(sections.eventsFields, file.events),
-    ops: readSection(sections.opsFields, file.ops ?? {}),
-    log: readSection(sections.logFields, file.log ?? {}),
+    ops: readSection(sections.opsFields, file.ops),
+    log: readSection(sections.logFields, file.log),
   };
 }
 

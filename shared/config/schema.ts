@@ -13,7 +13,8 @@ export interface SluiceConfig {
   readonly keys: readonly KeyConfig[];
   readonly oidc: readonly OidcConfig[];
   readonly engine: EngineConfig;
-  readonly queue: { readonly interactive: QueueUse };
+  readonly queue: QueueConfig;
+  readonly jobs: JobsConfig;
   readonly lanes: LanesConfig;
   readonly trace: { readonly ttlMs: number };
   readonly outcomes: { readonly ttlMs: number };
@@ -25,6 +26,17 @@ export interface SluiceConfig {
 export const queueUses = ["always", "when_waiting"] as const;
 /** Whether whole answers and counts always go through the queue, or only when there is something to wait for. */
 export type QueueUse = (typeof queueUses)[number];
+
+export interface QueueConfig {
+  readonly interactive: QueueUse;
+  /** How long a whole answer goes on after its last caller left. */
+  readonly lingerMs: number;
+}
+
+export interface JobsConfig {
+  readonly expiresAfterMs: number;
+  readonly keepMs: number;
+}
 
 export interface ServerConfig {
   readonly host: string;

@@ -87,7 +87,16 @@ const interactive: Field<QueueUse> = {
   fallback: "always",
 };
 
-export const queueFields = { interactive };
+export const queueFields = {
+  interactive,
+  lingerMs: duration("How long a whole answer goes on after its caller left, for a retry to join it.", 5_000),
+};
+
+/** Asynchronous calls. */
+export const jobsFields = {
+  expiresAfterMs: duration("How long a job may take.", 86_400_000),
+  keepMs: duration("How long what came of a job can be read.", 86_400_000),
+};
 
 export const lanesFields = {
   interactive: integer("Whole answers that one dispatcher runs at a time.", 1_000, { min: 1, max: 100_000 }),

@@ -92,3 +92,10 @@ export interface AnswerHead {
 export interface StreamTrailer extends CallFacts {
   readonly end: "complete" | "error_event" | "cut";
 }
+
+/** The time a call stood still for want of capacity; back-off between attempts is not of it. */
+export function waitedMs(waits: readonly Wait[]): number {
+  let ms = 0;
+  for (const wait of waits) if (wait.kind !== "backoff") ms += wait.endedAt - wait.startedAt;
+  return ms;
+}

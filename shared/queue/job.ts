@@ -11,6 +11,11 @@ export interface CallTrail extends Pick<CallFacts, "attempts" | "waits" | "notes
   readonly until: number;
 }
 
+/** What a call's outcome is for when no gateway waits for it: an asynchronous job, or an item of a batch. */
+export type JobRecord =
+  | { readonly kind: "job" }
+  | { readonly kind: "item"; readonly batchId: string; readonly index: number };
+
 /** A call lying in a lane. A wire format: dispatchers of another version read it too. */
 export interface CallJob {
   readonly version: 1;
@@ -27,6 +32,10 @@ export interface CallJob {
   /** How often the job was put aside to wait for capacity. */
   readonly parked?: number;
   readonly trail?: CallTrail;
+  /** Absent: the outcome is answered over the reply bus. */
+  readonly record?: JobRecord;
+  /** How long the outcome has to be kept, in ms, beyond the few minutes of an ordinary call. */
+  readonly keepMs?: number;
 }
 
 export function encodeJob(job: CallJob): string {
@@ -50,6 +59,8 @@ export function decodeJob(payload: unknown): CallJob {
   expect(payload["reopened"] === undefined || payload["reopened"] === true, "reopened");
   expect(payload["parked"] === undefined || Number.isInteger(payload["parked"]), "parked");
   expect(payload["trail"] === undefined || isTrail(payload["trail"]), "trail");
+  expect(payload["record"] === undefined || isJobRecord(payload["record"]), "record");
+  expect(payload["keepMs"] === undefined || Number.isFinite(payload["keepMs"]), "keepMs");
   return payload as unknown as CallJob;
 }
 
@@ -80,6 +91,8 @@ export function salvageJob(callId: string, payload: unknown): CallJob {
     },
     replyTo: text(fields["replyTo"]),
     enqueuedAt: at,
+    ...(isJobRecord(fields["record"]) ? { record: fields["record"] } : {}),
+    ...(Number.isFinite(fields["keepMs"]) ? { keepMs: Number(fields["keepMs"]) } : {}),
   };
 }
 
@@ -97,6 +110,12 @@ function isHead(head: unknown): boolean {
     isRecord(head["splices"]) &&
     isRecord(head["wishes"])
   );
+}
+
+function isJobRecord(record: unknown): record is JobRecord {
+  if (!isRecord(record)) return false;
+  if (record["kind"] === "job") return true;
+  return record["kind"] === "item" && typeof record["batchId"] === "string" && Number.isInteger(record["index"]);
 }
 
 function isTrail(trail: unknown): boolean {

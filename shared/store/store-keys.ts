@@ -16,6 +16,16 @@ export interface StoreKeys {
   events(keyId: string, callId: string): string;
   eventsLease(keyId: string, callId: string): string;
   probe(target: string): string;
+  /** The call that is asking this; see `ask-print.ts` of the gateway. */
+  ask(print: string): string;
+  callers(callId: string): string;
+  /** The deadline that later callers gave a call. */
+  until(callId: string): string;
+  jobRecord(callId: string): string;
+  jobsOf(keyId: string): string;
+  claim(keyId: string, idempotencyKey: string): string;
+  tape(callId: string): string;
+  tapeReaders(callId: string): string;
   readonly targets: string;
   /** Hash by worker: how much of each target it uses. */
   readonly targetUse: string;
@@ -41,6 +51,14 @@ export function createStoreKeys(prefix: string): StoreKeys {
     events: (keyId, callId) => `${tag}:events:${scoped(keyId, callId)}`,
     eventsLease: (keyId, callId) => `${tag}:events-lease:${scoped(keyId, callId)}`,
     probe: (target) => `${tag}:probe:${target}`,
+    ask: (print) => `${tag}:ask:${print}`,
+    callers: (callId) => `${tag}:callers:${callId}`,
+    until: (callId) => `${tag}:until:${callId}`,
+    jobRecord: (callId) => `${tag}:job:${callId}`,
+    jobsOf: (keyId) => `${tag}:jobs:${keyId}`,
+    claim: (keyId, idempotencyKey) => `${tag}:claim:${scoped(keyId, idempotencyKey)}`,
+    tape: (callId) => `${tag}:tape:${callId}`,
+    tapeReaders: (callId) => `${tag}:tape-readers:${callId}`,
     targets: `${tag}:targets`,
     targetUse: `${tag}:target-use`,
     headerLimits: `${tag}:header-limits`,

@@ -52,6 +52,16 @@ export const metricTable = {
     help: "Queued calls that went straight to a worker because Redis was away.",
     labels: ["operation"],
   },
+  joinedTotal: {
+    kind: "counter",
+    help: "Calls that were not made again: joined to the same one under way, or its answer given once more (replayed).",
+    labels: ["operation", "how"],
+  },
+  jobsTotal: {
+    kind: "counter",
+    help: "Asynchronous calls that ended, by code.",
+    labels: ["operation", "model", "code"],
+  },
   attemptsTotal: {
     kind: "counter",
     help: "HTTP exchanges with a target, by how they ended (the trace's reasons). `model` is the upstream id.",

@@ -152,3 +152,33 @@ test("a worker's failure reaches the caller as an error of ours without its word
   expect(outcome.status).toBe(500);
   expect(outcome.body.toString()).not.toContain("secret");
 });
+
+test("the outcome of a job that is recorded goes to the recorder of its kind, again until it is taken", async () => {
+  const recorded: [string, number][] = [];
+  let refusals = 2;
+  await bench.close();
+  bench = await startDispatcherBench(inject("redisUrl"), {
+    worker: true,
+    recorders: {
+      item: {
+        record: async (job, outcome) => {
+          if (refusals-- > 0) throw new Error("Redis is away");
+          recorded.push([job.head.id, outcome.status]);
+          return "recorded";
+        },
+      },
+    },
+  });
+  const job = { ...jobOf(), record: { kind: "item", batchId: "msgbatch_1", index: 7 } } as const;
+  await bench.producer.add("background", job);
+  await eventually(() => expect(recorded).toEqual([[job.head.id, 200]]));
+  expect(await bench.results.read(job.head.id)).toBeUndefined();
+});
+
+test("an outcome that is to be kept for long is", async () => {
+  const job = { ...jobOf(), keepMs: 3_600_000 };
+  await bench.run(job);
+  const [key] = await bench.redis.client.keys(`*:outcome:${job.head.id}`);
+  expect(await bench.redis.client.pttl(key ?? "")).toBeGreaterThan(3_500_000);
+  expect(await bench.results.read(job.head.id)).toMatchObject({ status: 200 });
+});

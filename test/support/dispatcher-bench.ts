@@ -6,12 +6,14 @@ import type { CallJob, Lane } from "#shared/queue/job.ts";
 import type { CallContext } from "#shared/rpc/call-handler.ts";
 import { createWorkerPool } from "#shared/rpc/worker-pool.ts";
 import { startWorkerServer, type WorkerServer } from "#shared/rpc/worker-server.ts";
+import { createCallRegistry } from "#shared/store/call-registry.ts";
 import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
 import { createReplyBus, type ReplyBus } from "#shared/store/reply-bus.ts";
 import { createResultStore, type ResultStore } from "#shared/store/result-store.ts";
 import { createLogger } from "#shared/telemetry/logger.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { createDispatcher, type Dispatcher } from "../../services/dispatcher/dispatcher.ts";
+import type { Recorders } from "../../services/dispatcher/settle.ts";
 import { freePort } from "./free-port.ts";
 
 /** What stands in for a worker's engine. */
@@ -41,7 +43,9 @@ const token = "a token for tests";
 
 export async function startDispatcherBench(
   redisUrl: string,
-  options: { readonly worker: boolean; readonly background?: number } = { worker: true },
+  options: { readonly worker: boolean; readonly background?: number; readonly recorders?: Recorders } = {
+    worker: true,
+  },
 ): Promise<DispatcherBench> {
   const background = options.background ?? 5;
   const closers: (() => unknown)[] = [];
@@ -81,7 +85,8 @@ export async function startDispatcherBench(
       };
       worker = await startWorkerServer({ listen: `127.0.0.1:${port}`, token, logger, handler });
     },
-    addDispatcher: () => addDispatcher({ redisUrl, prefix, port, background }, closers),
+    addDispatcher: () =>
+      addDispatcher({ redisUrl, prefix, port, background, recorders: options.recorders ?? {} }, closers),
     async close() {
       for (const close of closers.splice(0).toReversed()) await close();
     },
@@ -96,10 +101,11 @@ interface Place {
   readonly port: number;
   /** Most background jobs at a time. */
   readonly background: number;
+  readonly recorders: Recorders;
 }
 
 async function addDispatcher(
-  { redisUrl, prefix, port, background }: Place,
+  { redisUrl, prefix, port, background, recorders }: Place,
   closers: (() => unknown)[],
 ): Promise<Dispatcher> {
   const redis = connect(redisUrl, "command", closers);
@@ -120,6 +126,8 @@ async function addDispatcher(
     blocking,
     subscriber,
     results,
+    calls: createCallRegistry({ redis, prefix }),
+    recorders,
     pool,
     producer,
     prefix,

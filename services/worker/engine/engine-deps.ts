@@ -2,6 +2,7 @@ import type { EngineConfig } from "#shared/config/schema.ts";
 import type { TargetBoard } from "#shared/store/target-board.ts";
 import type { Metrics } from "#shared/telemetry/metrics.ts";
 import { createAttemptMetrics, type AttemptMetrics } from "./attempt-metrics.ts";
+import type { AttemptOrder } from "./attempt-order.ts";
 import { createBetaMemory, type BetaMemory } from "./beta-memory.ts";
 import { createBreaker, type Breaker } from "./breaker.ts";
 import { createLimits, type Limits } from "./limits.ts";
@@ -20,10 +21,13 @@ export interface EngineDeps {
   readonly paces: Paces;
   readonly betas: BetaMemory;
   readonly metrics: Metrics;
+  readonly laterDeadline: AttemptOrder["laterDeadline"];
   readonly attemptMetrics: AttemptMetrics;
 }
 
-export function createEngineDeps(given: Pick<EngineDeps, "config" | "providers" | "board" | "metrics">): EngineDeps {
+type GivenDeps = Pick<EngineDeps, "config" | "providers" | "board" | "metrics" | "laterDeadline">;
+
+export function createEngineDeps(given: GivenDeps): EngineDeps {
   const { board, metrics, providers } = given;
   return {
     ...given,

@@ -32,7 +32,7 @@ export async function runAttempts(run: CallRun, makeAttempt: MakeAttempt, deps: 
   const progress = createProgress(run);
   for (;;) {
     if (run.signal.aborted) return { kind: "cancelled" };
-    if (Date.now() >= run.head.deadlineAt) return concludeStop(run, "timed_out");
+    if (Date.now() >= run.deadlineAt) return concludeStop(run, "timed_out");
     const picked = await pick(run, progress, deps);
     if (picked) {
       const verdict = await tryTarget({ run, progress, picked, makeAttempt }, deps);
@@ -120,7 +120,7 @@ function makeOrder(run: CallRun, picked: Picked, deps: EngineDeps): AttemptOrder
     },
     target,
   );
-  return { run, target, provider, request, ...probeHooks(run, picked, deps) };
+  return { run, target, provider, request, laterDeadline: deps.laterDeadline, ...probeHooks(run, picked, deps) };
 }
 
 type ProbeHooks = Pick<AttemptOrder, "onStatus" | "onContent">;
@@ -222,7 +222,7 @@ function shortPauseMs(run: CallRun, progress: Progress, deps: EngineDeps): numbe
 /** Waits, but no longer than the call's time, and no longer than its caller. */
 async function rest(run: CallRun, kind: Wait["kind"], ms: number): Promise<void> {
   const startedAt = Date.now();
-  const leftMs = Math.max(0, run.head.deadlineAt - startedAt);
+  const leftMs = Math.max(0, run.deadlineAt - startedAt);
   await sleep(Math.min(ms, leftMs), run.signal).catch(() => undefined);
   run.waits.push({ kind, startedAt, endedAt: Date.now() });
 }
