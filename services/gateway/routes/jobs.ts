@@ -24,10 +24,15 @@ export function jobRoute(deps: GatewayDeps): RouteHandlerMethod {
   });
 }
 
-/** `POST /v1/jobs/{id}/cancel`: the job as it is then; one that was done before stays as it ended. */
+/** `POST /v1/jobs/{id}/cancel`: the job as it is then; one that was done before stays as it ended. Detached streams too. */
 export function cancelJobRoute(deps: GatewayDeps): RouteHandlerMethod {
   return handled(async (request, response) => {
     readIdempotencyKey(request.headers);
+    const { id = "" } = request.params as { readonly id?: string };
+    if (await deps.recordings.cancelDetached(request.caller.keyId, id)) {
+      writeJson(response, request.id, { id, type: "message_job", status: "canceled" });
+      return;
+    }
     const job = await readJob(request, deps);
     const canceled = await cancelJob(job, deps);
     writeJson(response, request.id, describeJob(await lookAtJob(job, canceled, deps)));
