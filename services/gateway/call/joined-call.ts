@@ -26,8 +26,6 @@ const checkEveryMs = 2000;
 const checkTakenMs = 30_000;
 /** Above the deliveries of the queue and of the gateway that began the call. */
 const takeoverDelivery = 2000;
-/** Past its deadline a call that nobody knows is over, though its gateway is alive. */
-const overdueMs = 10_000;
 
 type How = "joined" | "replayed";
 
@@ -74,6 +72,15 @@ export class JoinedCall implements WaitingCall {
     if (this.#state === "waiting") this.#join();
   }
 
+  /** The gateway that began a call says that it has no outcome, and will have none. */
+  gone(callId: string): void {
+    if (callId === this.#options.target.id) this.#giveWay();
+  }
+
+  wanted(): boolean {
+    return false;
+  }
+
   #join(): void {
     this.#state = "joining";
     const { channel } = this.#deps.replies;
@@ -89,7 +96,7 @@ export class JoinedCall implements WaitingCall {
     if (this.#state !== "joining") return;
     if (result.state === "waiting") {
       this.#state = "waiting";
-      this.#checkAt = 0;
+      void this.#check(Date.now());
     } else if (result.state === "answered" && result.outcome && this.#options.mayReplay(result.outcome))
       this.#finish(result.outcome, "replayed");
     else this.#giveWay();
@@ -99,13 +106,12 @@ export class JoinedCall implements WaitingCall {
   async #check(now: number): Promise<void> {
     this.#checkAt = now + checkEveryMs;
     const { target } = this.#options;
-    const { results, calls } = this.#deps;
+    const { results, calls, replies } = this.#deps;
     try {
       const fate = await results.fate(target.lane, target.id);
       if (fate.state === "queued") return;
       if (fate.state === "answered") return fate.outcome ? this.#finish(fate.outcome, "joined") : this.#giveWay();
-      const isOverdue = now > ((await calls.laterDeadline(target.id)) ?? target.deadlineAt) + overdueMs;
-      if (!isOverdue && (await calls.isListening(target.channel))) return;
+      if (await calls.want(target, replies.channel)) return;
     } catch {
       // Redis is away: asked again when it is back.
       return;
