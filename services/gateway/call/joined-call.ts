@@ -23,6 +23,7 @@ export interface JoinOptions {
 const deadlineGraceMs = 500;
 /** How often to see whether somebody is still at the call; its dispatcher is looked after by the queue. */
 const checkEveryMs = 2000;
+const rejoinMs = 100;
 const checkTakenMs = 30_000;
 /** Above the deliveries of the queue and of the gateway that began the call. */
 const takeoverDelivery = 2000;
@@ -41,7 +42,9 @@ export class JoinedCall implements WaitingCall {
   readonly #forget: () => void;
   readonly #workers = new AbortController();
   #state: "joining" | "waiting" | "ended" = "joining";
+  #hasJoined = false;
   #checkAt = 0;
+  #again: NodeJS.Timeout | undefined;
 
   constructor(call: OpenCall, options: JoinOptions, deps: QueuedCallDeps) {
     this.#call = call;
@@ -72,6 +75,12 @@ export class JoinedCall implements WaitingCall {
     if (this.#state === "waiting") this.#join();
   }
 
+  /** The connection for commands may come back a moment after the one for replies. */
+  #joinSoon(): void {
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => this.#join(), rejoinMs);
+  }
+
   /** The gateway that began a call says that it has no outcome, and will have none. */
   gone(callId: string): void {
     if (callId === this.#options.target.id) this.#giveWay();
@@ -82,13 +91,14 @@ export class JoinedCall implements WaitingCall {
   }
 
   #join(): void {
+    if (this.#state === "ended") return;
     this.#state = "joining";
     const { channel } = this.#deps.replies;
     const { id, deadlineAt } = this.#call.head;
     this.#deps.calls.join(this.#options.target, { channel, id, deadlineAt }).then(
       (result) => this.#learn(result),
-      // Redis is away: as a call of its own it gets along without.
-      () => this.#giveWay(),
+      // Redis is away: as a call of its own it gets along without, unless it is part of another one already.
+      () => (this.#hasJoined ? this.#joinSoon() : this.#giveWay()),
     );
   }
 
@@ -96,6 +106,7 @@ export class JoinedCall implements WaitingCall {
     if (this.#state !== "joining") return;
     if (result.state === "waiting") {
       this.#state = "waiting";
+      this.#hasJoined = true;
       void this.#check(Date.now());
     } else if (result.state === "answered" && result.outcome && this.#options.mayReplay(result.outcome))
       this.#finish(result.outcome, "replayed");
@@ -179,6 +190,7 @@ export class JoinedCall implements WaitingCall {
 
   #close(): void {
     this.#state = "ended";
+    clearTimeout(this.#again);
     this.#forget();
     this.#workers.abort(new GatewayError("cancelled", "The call has ended."));
     this.#deps.clock.delete(this);
