@@ -1,7 +1,7 @@
 import type { Outcome } from "#shared/messages/outcome.ts";
 import type { RedisConnection } from "./connect-redis.ts";
 import { loadScript, type ScriptArgument } from "./load-script.ts";
-import { decodeOutcome } from "./outcome-codec.ts";
+import { decodeOutcome, encodeGone, encodeWanted } from "./outcome-codec.ts";
 import { createSealer } from "./sealer.ts";
 import { createStoreKeys } from "./store-keys.ts";
 import { createTurnBatch } from "./turn-batch.ts";
@@ -50,6 +50,13 @@ export interface CallRegistry {
   laterDeadline(callId: string): Promise<number | undefined>;
   /** Whether a process listens on the channel. */
   isListening(channel: string): Promise<boolean>;
+  /**
+   * Asks the gateway that began the call for its outcome, or for word that there is none, to be told at this channel.
+   * False when that gateway is gone.
+   */
+  want(call: JoinableCall, channel: string): Promise<boolean>;
+  /** Tells one who wants it that the call has no outcome. Never fails. */
+  tellGone(callId: string, channel: string): void;
 }
 
 /** Past a call's deadline: for its last callers to leave, and for a success to be found by a retry. */
@@ -115,6 +122,8 @@ export function createCallRegistry(options: {
       const [, count] = (await client.pubsub("NUMSUB", channel)) as [unknown, unknown];
       return Number(count) > 0;
     },
+    want: async (call, channel) => (await client.publish(call.channel, encodeWanted(call.id, channel))) > 0,
+    tellGone: (callId, channel) => void client.publish(channel, encodeGone(callId)).catch(() => undefined),
   };
 }
 

@@ -10,10 +10,17 @@ import type { Sealer } from "./sealer.ts";
  */
 const sealedFlag = 1;
 const packedFlag = 2;
+/** No outcome: its payload is the channel of somebody who wants it. */
+const wantedFlag = 4;
+/** No outcome, and there will be none. */
+const goneFlag = 8;
 const prefixBytes = 6;
 
 export interface OutcomeRecord {
   readonly callId: string;
+  readonly kind: "outcome" | "wanted" | "gone";
+  /** Of `wanted`: who wants it. */
+  readonly channel: string;
   /** Reads the rest; throws on damaged or wrongly sealed bytes. */
   decode(): Outcome;
 }
@@ -31,6 +38,16 @@ export function encodeOutcome(callId: string, outcome: Outcome, sealer?: Sealer)
   const record = allocFrame(callId, 0, payloadBytes);
   writePayload(record.subarray(record.length - payloadBytes), text, body);
   return record;
+}
+
+/** In place of an outcome: somebody at this channel wants it. */
+export function encodeWanted(callId: string, channel: string): Buffer {
+  return frame(callId, wantedFlag, Buffer.from(channel));
+}
+
+/** In place of an outcome: there will be none. */
+export function encodeGone(callId: string): Buffer {
+  return frame(callId, goneFlag, Buffer.alloc(0));
 }
 
 /** As `encodeOutcome`, smaller: for outcomes that are kept for hours. */
@@ -57,7 +74,9 @@ export function* readOutcomes(message: Buffer, sealer?: Sealer): Generator<Outco
     if (end > message.length || idEnd > end) throw new Error("outcome record is cut short");
     const callId = message.toString("latin1", at + prefixBytes, idEnd);
     const payload = message.subarray(idEnd, end);
-    yield { callId, decode: () => readPayload(openPayload(payload, { callId, flags, sealer })) };
+    const kind = (flags & wantedFlag) !== 0 ? "wanted" : (flags & goneFlag) !== 0 ? "gone" : "outcome";
+    const channel = kind === "wanted" ? payload.toString() : "";
+    yield { callId, kind, channel, decode: () => readPayload(openPayload(payload, { callId, flags, sealer })) };
     at = end;
   }
 }

@@ -24,6 +24,10 @@ export interface ReplyBus {
    * answered at once. Several may wait for one call. Returns what stops waiting; harmless after the outcome.
    */
   expect(callId: string, onOutcome: OutcomeListener): () => void;
+  /** Somebody at that channel wants the outcome of a call that this process began; returns what stops it. */
+  onWanted(listener: (callId: string, channel: string) => void): () => void;
+  /** There will be no outcome for the call, its process says; returns what stops it. */
+  onGone(listener: (callId: string) => void): () => void;
   /** Since when outcomes may be lost (milliseconds since the epoch), undefined while the channel is subscribed. */
   readonly interruptedSince: number | undefined;
   /** Calls the listener after every interruption, once Redis has confirmed the subscription; returns what stops it. */
@@ -41,11 +45,15 @@ export function createReplyBus(options: ReplyBusOptions): ReplyBus {
   const channel = createStoreKeys(options.prefix).replyChannel(options.instanceId);
   const waiting = new Map<string, OutcomeListener | readonly OutcomeListener[]>();
   const restored = new Set<() => void>();
+  const wanted = new Set<(callId: string, channel: string) => void>();
+  const gone = new Set<(callId: string) => void>();
   let interruptedSince: number | undefined = Date.now();
   const first = Promise.withResolvers<void>();
 
   function deliver(record: OutcomeRecord): void {
-    const onOutcome = waiting.get(record.callId);
+    if (record.kind === "wanted") for (const listener of wanted) listener(record.callId, record.channel);
+    if (record.kind === "gone") for (const listener of gone) listener(record.callId);
+    const onOutcome = record.kind === "outcome" ? waiting.get(record.callId) : undefined;
     if (!onOutcome) return;
     const outcome = record.decode();
     waiting.delete(record.callId);
@@ -87,6 +95,14 @@ export function createReplyBus(options: ReplyBusOptions): ReplyBus {
     onRestored(listener) {
       restored.add(listener);
       return () => restored.delete(listener);
+    },
+    onWanted(listener) {
+      wanted.add(listener);
+      return () => wanted.delete(listener);
+    },
+    onGone(listener) {
+      gone.add(listener);
+      return () => gone.delete(listener);
     },
     ready: (signal) => (signal ? abortable(first.promise, signal) : first.promise),
     close() {

@@ -344,6 +344,23 @@ describe("a job survives", () => {
     expect(upstream.with("restart")).toHaveLength(1);
   });
 
+  test("Redis restarted, and so does a call whose answer two wait for", async () => {
+    const { held, release } = holdAnswers();
+    const headers = { "idempotency-key": randomUUID() };
+    const first = post(stack, prompt("shared"), { headers });
+    await expect.poll(() => held.length).toBe(1);
+    const second = post(other(), prompt("shared"), { headers });
+    await sleep(500);
+    await redis.kill();
+    await sleep(300);
+    await redis.start();
+    await sleep(1000);
+    release();
+    for (const { status, text } of await Promise.all([first, second]))
+      expect([status, text.includes("echo: shared")]).toEqual([200, true]);
+    expect(upstream.with("shared")).toHaveLength(1);
+  });
+
   test("Redis restarted while it waits to be run", async () => {
     await Promise.all(["dispatcher-1", "dispatcher-2"].map((name) => stack.get(name).kill("SIGKILL")));
     const { id } = await submit("kept");

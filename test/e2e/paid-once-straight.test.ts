@@ -63,8 +63,19 @@ test("a retry has the success that nobody saw", async () => {
   const first = await post(stack, prompt("seen"));
   const second = await post(other(), prompt("seen"), { headers: retry });
   expect(second.bytes.equals(first.bytes)).toBe(true);
-  expect(second.headers.get("x-sluice-joined")).toMatch(/^replayed call_/);
+  expect(second.headers.get("x-sluice-joined")).toMatch(/^joined call_/);
   expect(upstream.requests).toHaveLength(1);
+});
+
+test("a retry after a failure is a call of its own", async () => {
+  upstream.next(
+    (exchange) => exchange.error(529),
+    (exchange) => exchange.error(529),
+  );
+  expect((await post(stack, prompt("failed"))).status).toBe(529);
+  const second = await post(other(), prompt("failed"), { headers: retry });
+  expect(second.text).toContain("echo: failed");
+  expect(second.headers.get("x-sluice-joined")).toBeNull();
 });
 
 test("a retry takes the call over from its worker when the gateway that had it is killed", async () => {

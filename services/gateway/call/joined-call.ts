@@ -23,11 +23,10 @@ export interface JoinOptions {
 const deadlineGraceMs = 500;
 /** How often to see whether somebody is still at the call; its dispatcher is looked after by the queue. */
 const checkEveryMs = 2000;
+const rejoinMs = 100;
 const checkTakenMs = 30_000;
 /** Above the deliveries of the queue and of the gateway that began the call. */
 const takeoverDelivery = 2000;
-/** Past its deadline a call that nobody knows is over, though its gateway is alive. */
-const overdueMs = 10_000;
 
 type How = "joined" | "replayed";
 
@@ -43,7 +42,9 @@ export class JoinedCall implements WaitingCall {
   readonly #forget: () => void;
   readonly #workers = new AbortController();
   #state: "joining" | "waiting" | "ended" = "joining";
+  #hasJoined = false;
   #checkAt = 0;
+  #again: NodeJS.Timeout | undefined;
 
   constructor(call: OpenCall, options: JoinOptions, deps: QueuedCallDeps) {
     this.#call = call;
@@ -74,14 +75,30 @@ export class JoinedCall implements WaitingCall {
     if (this.#state === "waiting") this.#join();
   }
 
+  /** The connection for commands may come back a moment after the one for replies. */
+  #joinSoon(): void {
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => this.#join(), rejoinMs);
+  }
+
+  /** The gateway that began a call says that it has no outcome, and will have none. */
+  gone(callId: string): void {
+    if (callId === this.#options.target.id) this.#giveWay();
+  }
+
+  wanted(): boolean {
+    return false;
+  }
+
   #join(): void {
+    if (this.#state === "ended") return;
     this.#state = "joining";
     const { channel } = this.#deps.replies;
     const { id, deadlineAt } = this.#call.head;
     this.#deps.calls.join(this.#options.target, { channel, id, deadlineAt }).then(
       (result) => this.#learn(result),
-      // Redis is away: as a call of its own it gets along without.
-      () => this.#giveWay(),
+      // Redis is away: as a call of its own it gets along without, unless it is part of another one already.
+      () => (this.#hasJoined ? this.#joinSoon() : this.#giveWay()),
     );
   }
 
@@ -89,7 +106,8 @@ export class JoinedCall implements WaitingCall {
     if (this.#state !== "joining") return;
     if (result.state === "waiting") {
       this.#state = "waiting";
-      this.#checkAt = 0;
+      this.#hasJoined = true;
+      void this.#check(Date.now());
     } else if (result.state === "answered" && result.outcome && this.#options.mayReplay(result.outcome))
       this.#finish(result.outcome, "replayed");
     else this.#giveWay();
@@ -99,13 +117,12 @@ export class JoinedCall implements WaitingCall {
   async #check(now: number): Promise<void> {
     this.#checkAt = now + checkEveryMs;
     const { target } = this.#options;
-    const { results, calls } = this.#deps;
+    const { results, calls, replies } = this.#deps;
     try {
       const fate = await results.fate(target.lane, target.id);
       if (fate.state === "queued") return;
       if (fate.state === "answered") return fate.outcome ? this.#finish(fate.outcome, "joined") : this.#giveWay();
-      const isOverdue = now > ((await calls.laterDeadline(target.id)) ?? target.deadlineAt) + overdueMs;
-      if (!isOverdue && (await calls.isListening(target.channel))) return;
+      if (await calls.want(target, replies.channel)) return;
     } catch {
       // Redis is away: asked again when it is back.
       return;
@@ -173,6 +190,7 @@ export class JoinedCall implements WaitingCall {
 
   #close(): void {
     this.#state = "ended";
+    clearTimeout(this.#again);
     this.#forget();
     this.#workers.abort(new GatewayError("cancelled", "The call has ended."));
     this.#deps.clock.delete(this);

@@ -29,6 +29,7 @@ export class JoinedStream implements Ticking {
   readonly #reply: SseReply;
   #isOver = false;
   #next = 0;
+  #playedAt = Date.now();
   #owedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
   #checkAt = Date.now() + checkEveryMs;
@@ -79,6 +80,7 @@ export class JoinedStream implements Ticking {
 
   #play(piece: TapePiece): void {
     this.#next += 1;
+    this.#playedAt = Date.now();
     switch (piece.kind) {
       case "head":
         return this.#reply.begin(piece.status, this.#headers(piece.headers), Date.now());
@@ -104,8 +106,10 @@ export class JoinedStream implements Ticking {
 
   /** A tape that nobody writes any more has no end. */
   async #check(): Promise<void> {
-    this.#checkAt = Date.now() + checkEveryMs;
-    if (!(await this.#deps.calls.isListening(this.#options.target.channel))) this.#giveWay();
+    const now = Date.now();
+    this.#checkAt = now + checkEveryMs;
+    const isSilent = now - this.#playedAt > this.#deps.server.streamIdleMs;
+    if (isSilent || !(await this.#deps.calls.isListening(this.#options.target.channel))) this.#giveWay();
   }
 
   #giveWay(): void {

@@ -12,7 +12,7 @@ import { addJob, type JobToAdd } from "./add-job.ts";
 import { askPrint } from "./ask-print.ts";
 import { createDeparture, type Departure } from "./departure.ts";
 import { invokeStraight } from "./invoke-straight.ts";
-import { acknowledgeOutcome, keepOwnOutcome } from "./keep-outcome.ts";
+import { acknowledgeOutcome, isJoinable, keepOwnOutcome } from "./keep-outcome.ts";
 import { noFacts, type OpenCall } from "./open-call.ts";
 import { isLasting } from "./replayable.ts";
 import type { QueuedCallDeps, WaitingCall } from "./queued-deps.ts";
@@ -38,6 +38,7 @@ export class QueuedCall implements WaitingCall {
   /** The caller is gone; the call goes on for whoever joins it, or has joined it. */
   #isLeft = false;
   #isTimeUp = false;
+  #isWanted = false;
   /** True when a copy of the job may lie in Redis. */
   #mayBeQueued = false;
   #takeovers = 0;
@@ -69,10 +70,6 @@ export class QueuedCall implements WaitingCall {
     const { calls, replies } = this.#deps;
     const { id, deadlineAt } = head;
     calls.register(askPrint(head, bytes), { id, lane: this.#lane, deadlineAt, channel: replies.channel });
-  }
-
-  get #isJoinable(): boolean {
-    return this.#call.head.operation === "messages" || this.#call.claim !== undefined;
   }
 
   #enqueue(): void {
@@ -121,6 +118,12 @@ export class QueuedCall implements WaitingCall {
   restored(): void {
     if (this.#state === "straight" && this.#mayBeQueued) void this.#departure.abandon();
     this.#happen("restored");
+  }
+
+  wanted(callId: string): boolean {
+    if (callId !== this.#call.head.id) return false;
+    this.#isWanted = true;
+    return true;
   }
 
   #happen(event: QueuedEvent): void {
@@ -210,7 +213,7 @@ export class QueuedCall implements WaitingCall {
 
   async #timeUp(): Promise<void> {
     this.#isTimeUp = true;
-    const isShared = this.#isJoinable || (this.#mayBeQueued && this.#state !== "straight");
+    const isShared = isJoinable(this.#call) || (this.#mayBeQueued && this.#state !== "straight");
     const ran = isShared ? await this.#departure.abandon() : "may_have_run";
     const options = ran === "never_ran" ? {} : { shouldRetry: false };
     const error = new GatewayError("timed_out", "The time for this call is up.", options);
@@ -221,7 +224,7 @@ export class QueuedCall implements WaitingCall {
 
   #leave(): void {
     if (this.#ended || this.#isLeft) return;
-    if (this.#isJoinable) void this.#goOn("left");
+    if (isJoinable(this.#call)) void this.#goOn("left");
     else {
       if (this.#mayBeQueued) void this.#departure.abandon();
       this.#close();
@@ -246,7 +249,7 @@ export class QueuedCall implements WaitingCall {
     if (!this.#close()) return;
     // A copy of the job that comes to life later must find that nobody waits for it.
     if (isOurs && this.#mayBeQueued) void this.#departure.abandon();
-    if (isOurs && this.#isJoinable) keepOwnOutcome(this.#call, outcome, this.#deps);
+    if (isOurs) keepOwnOutcome(this.#call, { outcome, isWanted: this.#isWanted || this.#isLeft }, this.#deps);
     if (!isLasting(outcome)) this.#call.claim?.release();
     this.#answer(outcome);
   }

@@ -3,6 +3,8 @@ import type { GatewayDeps } from "../gateway-deps.ts";
 import { createAbandonedJobs } from "./abandoned-jobs.ts";
 import { JoinedCall, type JoinOptions } from "./joined-call.ts";
 import type { OpenCall } from "./open-call.ts";
+import { createRecentOutcomes } from "./recent-outcomes.ts";
+import { replayMs } from "./replayable.ts";
 import { createStraightLanes } from "./straight-lanes.ts";
 import { QueuedCall } from "./queued-call.ts";
 import type { QueuedCallDeps, WaitingCall } from "./queued-deps.ts";
@@ -17,14 +19,32 @@ export interface QueuedCalls {
 
 export function createQueuedCalls(deps: GatewayDeps, clock: CallClock): QueuedCalls {
   const open = new Set<WaitingCall>();
+  const joined = new Set<JoinedCall>();
   const { producer, calls, queue, lanes: mostStraight } = deps;
   const abandoned = createAbandonedJobs({ producer, calls, lingerMs: queue.lingerMs });
   const straightLanes = createStraightLanes({ mode: queue.interactive, mostStraight, producer });
-  const onEnd = (call: WaitingCall): void => void open.delete(call);
-  const callDeps: QueuedCallDeps = { ...deps, clock, abandoned, straightLanes, onEnd };
-  const stop = deps.replies.onRestored(() => {
-    for (const call of open) call.restored();
-  });
+  const recent = createRecentOutcomes();
+  const onEnd = (call: WaitingCall): void => {
+    open.delete(call);
+    if (call instanceof JoinedCall) joined.delete(call);
+  };
+  const callDeps: QueuedCallDeps = { ...deps, clock, abandoned, straightLanes, recent, onEnd };
+  /** What only this process knows is told when it is asked for: nearly nothing is. */
+  function tell(callId: string, channel: string): void {
+    for (const call of open) if (call.wanted(callId)) return;
+    const outcome = recent.take(callId);
+    if (outcome) deps.results.settle(callId, outcome, "", replayMs).catch(() => undefined);
+    else calls.tellGone(callId, channel);
+  }
+  const stops = [
+    deps.replies.onRestored(() => {
+      for (const call of open) call.restored();
+    }),
+    deps.replies.onWanted(tell),
+    deps.replies.onGone((callId) => {
+      for (const call of joined) call.gone(callId);
+    }),
+  ];
   return {
     start(call) {
       const queued = new QueuedCall(call, callDeps);
@@ -32,12 +52,13 @@ export function createQueuedCalls(deps: GatewayDeps, clock: CallClock): QueuedCa
       queued.start();
     },
     join(call, options) {
-      const joined = new JoinedCall(call, options, callDeps);
-      open.add(joined);
-      joined.start();
+      const joining = new JoinedCall(call, options, callDeps);
+      open.add(joining);
+      joined.add(joining);
+      joining.start();
     },
     close() {
-      stop();
+      for (const stop of stops) stop();
       straightLanes.close();
       abandoned.close();
     },

@@ -155,6 +155,7 @@ export class TapedReply implements StreamReply {
     // A tape with a hole is worse than none: the rest is never written, and its readers are told that it was cut.
     tapes.append(callId, pieces, claim.keepMs).catch(() => {
       this.#bytes = Infinity;
+      claim.release();
     });
   }
 }

@@ -11,6 +11,8 @@ export interface AwaitOptions {
   readonly response: ServerResponse;
 }
 
+const rejoinMs = 100;
+
 /** A job's outcome, if it is there in time. Rejects when Redis is away at first. */
 export async function awaitOutcome(
   job: StoredJob,
@@ -29,8 +31,16 @@ export async function awaitOutcome(
   };
   // Listen first: the outcome may come before we know that we wait for it.
   const forget = replies.expect(job.callId, resolve);
-  // After an interruption it may have gone by.
-  const stop = replies.onRestored(() => void join().catch(giveUp));
+  // After an interruption it may have gone by, and the connection for commands may come back a moment later.
+  let isOver = false;
+  let again: NodeJS.Timeout | undefined;
+  const rejoin = (): void => {
+    clearTimeout(again);
+    join().catch(() => {
+      if (!isOver) again = setTimeout(rejoin, rejoinMs);
+    });
+  };
+  const stop = replies.onRestored(rejoin);
   const timer = setTimeout(giveUp, options.waitMs);
   options.response.once("close", giveUp);
   join().catch(reject);
@@ -39,7 +49,9 @@ export async function awaitOutcome(
   } finally {
     clearTimeout(timer);
     forget();
+    isOver = true;
     stop();
+    clearTimeout(again);
     options.response.off("close", giveUp);
     calls.leave(job.callId, waiter, 0).catch(() => undefined);
   }

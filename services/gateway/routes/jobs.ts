@@ -15,7 +15,7 @@ const mostListed = 100;
 
 /** `GET /v1/jobs/{id}`: 202 with the job while it goes on, then its answer as a synchronous call would have had it. */
 export function jobRoute(deps: GatewayDeps): RouteHandlerMethod {
-  return handled(async (request, response) => {
+  return handled(deps, async (request, response) => {
     const waitMs = 1000 * readCount(request, "wait", { fallback: 0, most: longestWaitS });
     const job = await readJob(request, deps);
     const pathPrefix = request.url.slice(0, Math.max(0, request.url.indexOf("/v1/")));
@@ -26,7 +26,7 @@ export function jobRoute(deps: GatewayDeps): RouteHandlerMethod {
 
 /** `POST /v1/jobs/{id}/cancel`: the job as it is then; one that was done before stays as it ended. Detached streams too. */
 export function cancelJobRoute(deps: GatewayDeps): RouteHandlerMethod {
-  return handled(async (request, response) => {
+  return handled(deps, async (request, response) => {
     readIdempotencyKey(request.headers);
     const { id = "" } = request.params as { readonly id?: string };
     if (await deps.recordings.cancelDetached(request.caller.keyId, id)) {
@@ -41,7 +41,7 @@ export function cancelJobRoute(deps: GatewayDeps): RouteHandlerMethod {
 
 /** `GET /v1/jobs`: the key's jobs, newest first. */
 export function jobListRoute(deps: GatewayDeps): RouteHandlerMethod {
-  return handled(async (request, response) => {
+  return handled(deps, async (request, response) => {
     const limit = readCount(request, "limit", { fallback: usualLimit, most: mostListed });
     const { after_id: after } = request.query as { readonly after_id?: string };
     const afterId = after === undefined ? undefined : callIdOf(after);
@@ -61,10 +61,11 @@ export function jobListRoute(deps: GatewayDeps): RouteHandlerMethod {
 
 type Handler = (request: FastifyRequest, response: Parameters<typeof writeJson>[0]) => Promise<void>;
 
-function handled(handler: Handler): RouteHandlerMethod {
+function handled({ logger }: GatewayDeps, handler: Handler): RouteHandlerMethod {
   return (request, reply) => {
     reply.hijack();
     handler(request, reply.raw).catch((reason: unknown) => {
+      if (!(reason instanceof GatewayError)) logger.warn({ err: reason, callId: request.id }, "jobs not looked up");
       // What is not ours to say comes from Redis.
       const error =
         reason instanceof GatewayError
