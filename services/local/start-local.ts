@@ -26,6 +26,8 @@ export interface LocalContext {
   readonly end: AbortSignal;
   /** Aborts when it shall all end at once. */
   readonly endAtOnce: AbortSignal;
+  /** Has an event `reload` when the gateways shall read their keys again. */
+  readonly reload: EventTarget;
 }
 
 const startLimitMs = 60_000;
@@ -136,6 +138,7 @@ async function runAll(everything: Everything, context: RunContext): Promise<void
     onPid: context.runFile.note,
   });
   context.endAtOnce.addEventListener("abort", () => supervisor.kill(), { once: true });
+  context.reload.addEventListener("reload", () => supervisor.pass("gateway", "SIGHUP"));
   const ending = new Promise<void>((resolve) => context.end.addEventListener("abort", () => resolve(), { once: true }));
   try {
     if (context.end.aborted) return;
