@@ -80,3 +80,15 @@ test("faults of the configuration are reported with their paths, also those that
     /providers\.one\.api_key/,
   );
 });
+
+test("everybody's faults come at once, under the name of the file, with what to do", async () => {
+  const file = `
+    providers: { one: { type: anthropic, api_key: "\${ONE_KEY}" } }
+    keys: [{ name: ci, key: "\${CI_KEY}" }]`;
+  await expect(read({}, file)).rejects.toThrow(
+    "sluice.yaml has 2 faults:\n" +
+      "  keys[0].key: the environment variable CI_KEY is not set: set it, or delete keys[0]\n" +
+      "  providers.one.api_key: the environment variable ONE_KEY is not set: set it, or delete providers.one",
+  );
+  await expect(read({ PORT: "x" }, "{}")).rejects.toThrow("The configuration has a fault:\n  PORT: must be");
+});

@@ -1,7 +1,9 @@
 import { access } from "node:fs/promises";
-import { resolve } from "node:path";
+import { relative, resolve } from "node:path";
+import { ConfigError, type ConfigFault } from "#shared/config/config-error.ts";
 import { loadConfig } from "#shared/config/load-config.ts";
 import { hashKey } from "#shared/config/read-identities.ts";
+import type { SluiceConfig } from "#shared/config/schema.ts";
 import { createCatalogue } from "#shared/routing/catalogue.ts";
 
 export type Environment = Readonly<Record<string, string>>;
@@ -40,9 +42,7 @@ export async function readSurroundings(env: Environment, cwd: string, offers: Of
     ...env,
     ...(configFile === undefined ? {} : { SLUICE_CONFIG: configFile }),
   };
-  const config = loadConfig(seen);
-  // What only a worker insists on, providers' keys above all, had better be known before anything is started.
-  loadConfig({ ...seen, SLUICE_WORKER_LISTEN: "127.0.0.1:1" }, { process: "worker" });
+  const config = loadAsEverybody(seen, configFile === undefined ? "" : relative(cwd, configFile));
   const { host, port, publicUrl } = config.server;
   const models = createCatalogue(config).list();
   return {
@@ -58,6 +58,25 @@ export async function readSurroundings(env: Environment, cwd: string, offers: Of
       : undefined,
     model: (models.find(({ name }) => name.includes("haiku")) ?? models[0])?.name ?? "claude-opus-4-8",
   };
+}
+
+/** What only a worker insists on, providers' keys above all, had better be known before anything is started. */
+function loadAsEverybody(env: Environment, fileName: string): SluiceConfig {
+  const faults: ConfigFault[] = [];
+  const note = (load: () => SluiceConfig): SluiceConfig | undefined => {
+    try {
+      return load();
+    } catch (reason) {
+      if (!(reason instanceof ConfigError)) throw reason;
+      const known = new Set(faults.map(({ path, message }) => `${path}: ${message}`));
+      faults.push(...reason.faults.filter(({ path, message }) => !known.has(`${path}: ${message}`)));
+      return undefined;
+    }
+  };
+  const config = note(() => loadConfig(env));
+  note(() => loadConfig({ ...env, SLUICE_WORKER_LISTEN: "127.0.0.1:1" }, { process: "worker" }));
+  if (config === undefined || faults.length > 0) throw new ConfigError(faults, fileName);
+  return config;
 }
 
 async function findConfigFile(named: string | undefined, cwd: string): Promise<string | undefined> {

@@ -162,7 +162,7 @@ describe("who asks", () => {
     expect(JSON.stringify(config)).not.toContain("sk");
     expect(config.providers["first"]?.headers).toEqual({});
     expect(faults(() => load(text, {}, { process: "gateway" }))).toEqual([
-      "keys[0].key: the environment variable CI_KEY is not set",
+      "keys[0].key: the environment variable CI_KEY is not set: set it, or delete keys[0]",
     ]);
   });
 
@@ -176,7 +176,7 @@ describe("who asks", () => {
       headers: { "x-team": "t" },
     });
     expect(faults(() => load(text, {}, { process: "worker" }))).toEqual([
-      "providers.first.api_key: the environment variable UP_KEY is not set",
+      "providers.first.api_key: the environment variable UP_KEY is not set: set it, or delete providers.first",
     ]);
   });
 
