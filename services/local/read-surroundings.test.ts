@@ -26,6 +26,8 @@ test("nothing configured: our own Redis, the simulator, a key to be made", async
     url: "http://127.0.0.1:8080",
     redisUrl: undefined,
     usesSimulator: true,
+    model: "claude-sonnet-5-5",
+    drainMs: 600_000,
     hasKeys: false,
     knownKey: undefined,
   });
@@ -57,6 +59,8 @@ test("a sluice.yaml of the folder is found, and its own Redis, keys and models a
     usesSimulator: false,
     hasKeys: true,
     knownKey: undefined,
+    keyNames: ["a"],
+    hosts: ["api.anthropic.com"],
     model: "my-model",
   });
 });

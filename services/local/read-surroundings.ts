@@ -19,12 +19,18 @@ export interface Surroundings {
   readonly redisUrl: string | undefined;
   /** Whether calls go to the simulator at the URL that was offered. */
   readonly usesSimulator: boolean;
+  /** The providers' hosts. */
+  readonly hosts: readonly string[];
   /** Whether callers' keys are configured. */
   readonly hasKeys: boolean;
+  /** Of configured keys and issuers. */
+  readonly keyNames: readonly string[];
   /** SLUICE_KEY, if it is one of them: of the others only the hashes are known. */
   readonly knownKey: string | undefined;
   /** A model that can be called. */
   readonly model: string;
+  /** What open calls are given to finish when everything ends. */
+  readonly drainMs: number;
 }
 
 /** Would-be values of what only this start can give; whether the configuration takes them shows what it leaves open. */
@@ -32,6 +38,9 @@ export interface Offers {
   readonly redisUrl: string;
   readonly simulatorUrl: string;
 }
+
+/** The README's. */
+const usualModel = "claude-sonnet-5-5";
 
 /** Loads the configuration as the children will see it. Throws a ConfigError with every fault. */
 export async function readSurroundings(env: Environment, cwd: string, offers: Offers): Promise<Surroundings> {
@@ -52,11 +61,14 @@ export async function readSurroundings(env: Environment, cwd: string, offers: Of
     url: publicUrl === "" ? `http://${callableHost(host)}:${port}` : publicUrl,
     redisUrl: config.redis.url === offers.redisUrl ? undefined : config.redis.url,
     usesSimulator: Object.values(config.providers).some(({ baseUrl }) => baseUrl === offers.simulatorUrl),
+    hosts: [...new Set(Object.values(config.providers).map(({ baseUrl }) => new URL(baseUrl).host))],
     hasKeys: config.keys.length > 0 || config.oidc.length > 0,
+    keyNames: [...config.keys, ...config.oidc].map(({ name }) => name),
+    drainMs: config.server.drainMs,
     knownKey: config.keys.some(({ sha256 }) => sha256 === hashKey(env["SLUICE_KEY"] ?? ""))
       ? env["SLUICE_KEY"]
       : undefined,
-    model: (models.find(({ name }) => name.includes("haiku")) ?? models[0])?.name ?? "claude-opus-4-8",
+    model: (models.find(({ name }) => name === usualModel) ?? models[0])?.name ?? usualModel,
   };
 }
 
