@@ -51,7 +51,10 @@ export async function readSurroundings(env: Environment, cwd: string, offers: Of
     ...env,
     ...(configFile === undefined ? {} : { SLUICE_CONFIG: configFile }),
   };
-  const config = loadAsEverybody(seen, configFile === undefined ? "" : relative(cwd, configFile));
+  const config = loadAsEverybody(
+    seen,
+    configFile?.startsWith(`${cwd}/`) ? relative(cwd, configFile) : (configFile ?? ""),
+  );
   const { host, port, publicUrl } = config.server;
   const models = createCatalogue(config).list();
   return {
