@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { isatty } from "node:tty";
 import { readLocalOptions, usage } from "./read-local-options.ts";
 import { startLocal } from "./start-local.ts";
 
@@ -6,19 +7,26 @@ import { startLocal } from "./start-local.ts";
 const sameKeyPressMs = 1000;
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
-// A closed terminal must not keep us from ending the children.
-process.stdout.on("error", () => undefined);
-process.stderr.on("error", () => undefined);
-
 const end = new AbortController();
+// Nobody reads any more: the terminal is closed, or what we were piped into has ended.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => end.abort());
 const endAtOnce = new AbortController();
 let firstSignalAt = 0;
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-  process.on(signal, () => {
-    if (!end.signal.aborted) firstSignalAt = Date.now();
-    else if (Date.now() - firstSignalAt > sameKeyPressMs) endAtOnce.abort();
-    end.abort();
-  });
+const onEndSignal = (): void => {
+  if (!end.signal.aborted) firstSignalAt = Date.now();
+  else if (Date.now() - firstSignalAt > sameKeyPressMs) endAtOnce.abort();
+  end.abort();
+};
+process.on("SIGINT", onEndSignal);
+process.on("SIGTERM", onEndSignal);
+
+const reload = new EventTarget();
+const terminals = [0, 1, 2].filter((fd) => isatty(fd));
+process.on("SIGHUP", () => {
+  // A terminal that is closed sends this too, and is a terminal no more.
+  if (terminals.every((fd) => isatty(fd))) reload.dispatchEvent(new Event("reload"));
+  else onEndSignal();
+});
 process.on("exit", () => endAtOnce.abort());
 
 try {
@@ -35,6 +43,7 @@ try {
       print,
       end: end.signal,
       endAtOnce: endAtOnce.signal,
+      reload,
     });
 } catch (reason) {
   process.stderr.write(`sluice: ${reason instanceof Error ? reason.message : String(reason)}\n`);

@@ -98,6 +98,11 @@ export class ManagedChild {
     this.#state = "stopped";
   }
 
+  /** Hands a signal on, once it is ready: earlier it might die of it. */
+  pass(signal: NodeJS.Signals): void {
+    if (this.#state === "ready") this.#signal(signal);
+  }
+
   /** Ends it at once, with everything it started. */
   kill(): void {
     if (this.#state !== "stopped" && this.#state !== "hopeless") this.#state = "stopping";

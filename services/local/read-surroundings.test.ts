@@ -26,6 +26,8 @@ test("nothing configured: our own Redis, the simulator, a key to be made", async
     url: "http://127.0.0.1:8080",
     redisUrl: undefined,
     usesSimulator: true,
+    model: "claude-sonnet-5-5",
+    drainMs: 600_000,
     hasKeys: false,
     knownKey: undefined,
   });
@@ -57,6 +59,8 @@ test("a sluice.yaml of the folder is found, and its own Redis, keys and models a
     usesSimulator: false,
     hasKeys: true,
     knownKey: undefined,
+    keyNames: ["a"],
+    hosts: ["api.anthropic.com"],
     model: "my-model",
   });
 });
@@ -79,4 +83,16 @@ test("faults of the configuration are reported with their paths, also those that
   await expect(read({}, `providers: { one: { type: anthropic, api_key: "\${MISSING}" } }`)).rejects.toThrow(
     /providers\.one\.api_key/,
   );
+});
+
+test("everybody's faults come at once, under the name of the file, with what to do", async () => {
+  const file = `
+    providers: { one: { type: anthropic, api_key: "\${ONE_KEY}" } }
+    keys: [{ name: ci, key: "\${CI_KEY}" }]`;
+  await expect(read({}, file)).rejects.toThrow(
+    "sluice.yaml has 2 faults:\n" +
+      "  keys[0].key: the environment variable CI_KEY is not set: set it, or delete keys[0]\n" +
+      "  providers.one.api_key: the environment variable ONE_KEY is not set: set it, or delete providers.one",
+  );
+  await expect(read({ PORT: "x" }, "{}")).rejects.toThrow("The configuration has a fault:\n  PORT: must be");
 });

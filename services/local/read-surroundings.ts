@@ -1,7 +1,9 @@
 import { access } from "node:fs/promises";
-import { resolve } from "node:path";
+import { relative, resolve } from "node:path";
+import { ConfigError, type ConfigFault } from "#shared/config/config-error.ts";
 import { loadConfig } from "#shared/config/load-config.ts";
 import { hashKey } from "#shared/config/read-identities.ts";
+import type { SluiceConfig } from "#shared/config/schema.ts";
 import { createCatalogue } from "#shared/routing/catalogue.ts";
 
 export type Environment = Readonly<Record<string, string>>;
@@ -17,12 +19,18 @@ export interface Surroundings {
   readonly redisUrl: string | undefined;
   /** Whether calls go to the simulator at the URL that was offered. */
   readonly usesSimulator: boolean;
+  /** The providers' hosts. */
+  readonly hosts: readonly string[];
   /** Whether callers' keys are configured. */
   readonly hasKeys: boolean;
+  /** Of configured keys and issuers. */
+  readonly keyNames: readonly string[];
   /** SLUICE_KEY, if it is one of them: of the others only the hashes are known. */
   readonly knownKey: string | undefined;
   /** A model that can be called. */
   readonly model: string;
+  /** What open calls are given to finish when everything ends. */
+  readonly drainMs: number;
 }
 
 /** Would-be values of what only this start can give; whether the configuration takes them shows what it leaves open. */
@@ -30,6 +38,9 @@ export interface Offers {
   readonly redisUrl: string;
   readonly simulatorUrl: string;
 }
+
+/** The README's. */
+const usualModel = "claude-sonnet-5-5";
 
 /** Loads the configuration as the children will see it. Throws a ConfigError with every fault. */
 export async function readSurroundings(env: Environment, cwd: string, offers: Offers): Promise<Surroundings> {
@@ -40,9 +51,10 @@ export async function readSurroundings(env: Environment, cwd: string, offers: Of
     ...env,
     ...(configFile === undefined ? {} : { SLUICE_CONFIG: configFile }),
   };
-  const config = loadConfig(seen);
-  // What only a worker insists on, providers' keys above all, had better be known before anything is started.
-  loadConfig({ ...seen, SLUICE_WORKER_LISTEN: "127.0.0.1:1" }, { process: "worker" });
+  const config = loadAsEverybody(
+    seen,
+    configFile?.startsWith(`${cwd}/`) ? relative(cwd, configFile) : (configFile ?? ""),
+  );
   const { host, port, publicUrl } = config.server;
   const models = createCatalogue(config).list();
   return {
@@ -52,12 +64,34 @@ export async function readSurroundings(env: Environment, cwd: string, offers: Of
     url: publicUrl === "" ? `http://${callableHost(host)}:${port}` : publicUrl,
     redisUrl: config.redis.url === offers.redisUrl ? undefined : config.redis.url,
     usesSimulator: Object.values(config.providers).some(({ baseUrl }) => baseUrl === offers.simulatorUrl),
+    hosts: [...new Set(Object.values(config.providers).map(({ baseUrl }) => new URL(baseUrl).host))],
     hasKeys: config.keys.length > 0 || config.oidc.length > 0,
+    keyNames: [...config.keys, ...config.oidc].map(({ name }) => name),
+    drainMs: config.server.drainMs,
     knownKey: config.keys.some(({ sha256 }) => sha256 === hashKey(env["SLUICE_KEY"] ?? ""))
       ? env["SLUICE_KEY"]
       : undefined,
-    model: (models.find(({ name }) => name.includes("haiku")) ?? models[0])?.name ?? "claude-opus-4-8",
+    model: (models.find(({ name }) => name === usualModel) ?? models[0])?.name ?? usualModel,
   };
+}
+
+/** What only a worker insists on, providers' keys above all, had better be known before anything is started. */
+function loadAsEverybody(env: Environment, fileName: string): SluiceConfig {
+  const faults: ConfigFault[] = [];
+  const note = (load: () => SluiceConfig): SluiceConfig | undefined => {
+    try {
+      return load();
+    } catch (reason) {
+      if (!(reason instanceof ConfigError)) throw reason;
+      const known = new Set(faults.map(({ path, message }) => `${path}: ${message}`));
+      faults.push(...reason.faults.filter(({ path, message }) => !known.has(`${path}: ${message}`)));
+      return undefined;
+    }
+  };
+  const config = note(() => loadConfig(env));
+  note(() => loadConfig({ ...env, SLUICE_WORKER_LISTEN: "127.0.0.1:1" }, { process: "worker" }));
+  if (config === undefined || faults.length > 0) throw new ConfigError(faults, fileName);
+  return config;
 }
 
 async function findConfigFile(named: string | undefined, cwd: string): Promise<string | undefined> {

@@ -41,7 +41,7 @@ test("a second start is refused while the first is alive", async () => {
   (await takeRunFile(options)).close();
   writeFileSync(options.file, JSON.stringify({ supervisor: first.pid, children: {} }));
   await expect(takeRunFile(options)).rejects.toThrow(
-    `Sluice is running here already (process ${first.pid}); --data DIR starts another one.`,
+    `Sluice is running here already (process ${first.pid}); npm start -- --data DIR --port 8081 starts another one.`,
   );
 });
 

@@ -28,7 +28,9 @@ export async function takeRunFile(options: RunFileOptions): Promise<RunFile> {
   const before = await readContent(file);
   if (before) {
     if (before.supervisor !== process.pid && (await isOurs(before.supervisor, marks)))
-      throw new Error(`Sluice is running here already (process ${before.supervisor}); --data DIR starts another one.`);
+      throw new Error(
+        `Sluice is running here already (process ${before.supervisor}); npm start -- --data DIR --port 8081 starts another one.`,
+      );
     await endLeftovers(before, options);
   }
   const children: Record<string, number> = {};

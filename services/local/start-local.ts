@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { join, relative, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { assertPortFree, freePort } from "./free-port.ts";
 import { localKey } from "./local-key.ts";
 import type { ChildSpec } from "./managed-child.ts";
@@ -26,11 +27,17 @@ export interface LocalContext {
   readonly end: AbortSignal;
   /** Aborts when it shall all end at once. */
   readonly endAtOnce: AbortSignal;
+  /** Has an event `reload` when the gateways shall read their keys again. */
+  readonly reload: EventTarget;
 }
 
 const startLimitMs = 60_000;
-/** What one stage may take to finish what it has in hand. */
+/** What a stage may take beyond the time that its calls are given. */
 const stopLimitMs = 10_000;
+/** An end that takes longer than this says why. */
+const silentEndMs = 1000;
+/** Children hold their lines back for a fifth of a second: only then have they said what they had to say. */
+const quiet = { forMs: 300, mostMs: 2000 };
 const stages: readonly ChildRole[] = ["simulator", "worker", "dispatcher", "gateway"];
 /** How the command lines of what we start can be told from strangers'. */
 const marks = ["redis-server", "valkey-server", ...[...stages, "local"].map((role) => `services/${role}/main.ts`)];
@@ -103,8 +110,9 @@ async function decideEverything(found: Found, { options, context, ...setup }: Se
     takePort: setup.takePort,
   });
   const keptIn = ownKey === undefined ? undefined : shortPath(keyFile, context.cwd);
-  const text = welcome({ ...found, key, keyFile: keptIn, simulated: found.usesSimulator });
-  return { redis: redis.child, plan, welcome: text };
+  const metricsUrl = plan.find(({ role }) => role === "gateway")?.readyUrl.replace(/readyz$/, "metrics") ?? "";
+  const text = welcome({ ...found, key, keyFile: keptIn, simulated: found.usesSimulator, metricsUrl });
+  return { redis: redis.child, plan, welcome: text, drainMs: found.drainMs };
 }
 
 /** As a person in `cwd` would write it. */
@@ -117,6 +125,7 @@ interface Everything {
   readonly redis: ChildSpec | undefined;
   readonly plan: readonly PlannedChild[];
   readonly welcome: string;
+  readonly drainMs: number;
 }
 
 interface RunContext extends LocalContext {
@@ -127,26 +136,44 @@ interface RunContext extends LocalContext {
 async function runAll(everything: Everything, context: RunContext): Promise<void> {
   const names = ["redis", ...everything.plan.map(({ name }) => name)];
   const style: LogStyle = { colour: context.colour, nameWidth: Math.max(...names.map((name) => name.length)) };
+  let lastLineAt = Date.now();
   const supervisor = createSupervisor({
     say: context.say,
     onLine: (name, line) => {
+      lastLineAt = Date.now();
       const words = name === "redis" ? redisWords(line) : line;
       if (words !== undefined) context.print(renderLogLine(name, words, style));
     },
     onPid: context.runFile.note,
   });
   context.endAtOnce.addEventListener("abort", () => supervisor.kill(), { once: true });
+  context.reload.addEventListener("reload", () => supervisor.pass("gateway", "SIGHUP"));
   const ending = new Promise<void>((resolve) => context.end.addEventListener("abort", () => resolve(), { once: true }));
+  let isUp = false;
   try {
     if (context.end.aborted) return;
     await Promise.race([bringUp(everything, supervisor), ending]);
+    isUp = true;
+    await Promise.race([untilQuiet(() => lastLineAt), ending]);
     if (!context.end.aborted) context.print(everything.welcome);
     await ending;
   } finally {
-    context.say("ending what runs (Ctrl-C again ends it at once)");
-    await supervisor.stop(stopLimitMs);
-    context.say("ended");
+    await endAll(supervisor, isUp ? everything.drainMs : 0, context.say);
   }
+}
+
+async function untilQuiet(lastLineAt: () => number): Promise<void> {
+  const giveUpAt = Date.now() + quiet.mostMs;
+  while (Date.now() < Math.min(giveUpAt, lastLineAt() + quiet.forMs)) await sleep(50);
+}
+
+async function endAll(supervisor: Supervisor, drainMs: number, say: (line: string) => void): Promise<void> {
+  say("ending what runs");
+  const words = `waiting for calls to finish, at most ${drainMs / 1000} s; Ctrl-C again ends it at once`;
+  const timer = drainMs === 0 ? undefined : setTimeout(() => say(words), silentEndMs);
+  await supervisor.stop(drainMs + stopLimitMs);
+  clearTimeout(timer);
+  say("ended");
 }
 
 async function bringUp({ redis, plan }: Everything, supervisor: Supervisor): Promise<void> {

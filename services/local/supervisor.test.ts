@@ -56,6 +56,14 @@ test("children are ended in the opposite order of their stages", async () => {
   expect(said).toEqual([]);
 });
 
+test("a signal is handed to the child of that name", async () => {
+  const listener = (name: string): ChildSpec =>
+    child(name, `process.on("SIGHUP", () => console.log("heard")); setInterval(ready, 20);`);
+  await supervisor.start([listener("meant"), listener("other")], 10_000);
+  supervisor.pass("meant", "SIGHUP");
+  await vi.waitFor(() => expect(lines).toEqual(["meant: heard"]));
+});
+
 test("what a child prints arrives line by line with its name", async () => {
   const spec = child("talker", `console.log("one\\ntwo"); console.error("three"); setInterval(ready, 20);`);
   await supervisor.start([spec], 10_000);

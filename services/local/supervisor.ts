@@ -5,6 +5,8 @@ export interface Supervisor {
   start(specs: readonly ChildSpec[], limitMs: number): Promise<void>;
   /** Ends what was started last first, those of one `start` together; each has `limitMs`. */
   stop(limitMs: number): Promise<void>;
+  /** Hands a signal to those of this name that are ready. */
+  pass(name: string, signal: NodeJS.Signals): void;
   /** Ends all at once. `stop` resolves soon after. */
   kill(): void;
 }
@@ -24,6 +26,9 @@ export function createSupervisor(events: ChildEvents): Supervisor {
     stop: async (limitMs) => {
       stopping = true;
       for (const stage of stages.toReversed()) await Promise.all(stage.map((child) => child.stop(limitMs)));
+    },
+    pass: (name, signal) => {
+      for (const child of stages.flat()) if (child.spec.name === name) child.pass(signal);
     },
     kill: () => {
       for (const child of stages.flat()) child.kill();

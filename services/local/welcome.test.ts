@@ -1,4 +1,6 @@
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { welcome } from "./welcome.ts";
 
@@ -6,41 +8,59 @@ const facts = {
   url: "http://127.0.0.1:8080",
   key: "sk-sluice-a_b",
   keyFile: ".sluice/key",
-  model: "claude-opus-4-8",
+  keyNames: [],
+  model: "claude-sonnet-5-5",
   simulated: true,
+  hosts: ["127.0.0.1:9100"],
+  metricsUrl: "http://127.0.0.1:4000/metrics",
 };
 
 /** The words that a shell makes of the printed call. */
 function shellWords(text: string): string[] {
   const line = text.split("\n").find((candidate) => candidate.includes("curl ")) ?? "";
-  return execFileSync("sh", ["-c", `printf '%s\\n' ${line}`], { encoding: "utf8", env: { SLUICE_KEY: "own" } })
+  return execFileSync("sh", ["-c", `printf '%s\\n' ${line}`], { encoding: "utf8" })
     .trim()
     .split("\n");
 }
 
 test("the printed call is one line that a shell reads as meant", () => {
   const words = shellWords(welcome(facts));
-  expect(words.slice(0, 6)).toEqual([
+  expect(words).toEqual([
     "curl",
+    "-s",
     "http://127.0.0.1:8080/v1/messages",
     "-H",
     "x-api-key: sk-sluice-a_b",
     "-H",
     "content-type: application/json",
+    "-H",
+    "anthropic-version: 2023-06-01",
+    "-d",
+    '{"model":"claude-sonnet-5-5","max_tokens":100,"messages":[{"role":"user","content":"Hello"}]}',
+    "-w",
+    "\\n",
   ]);
-  expect(JSON.parse(words[7] ?? "")).toMatchObject({ model: "claude-opus-4-8", max_tokens: 64 });
 });
 
-test("URL, key and the key's file are said, and that the answers are simulated", () => {
+test("the README prints the same call, with the key from its file", () => {
+  const readme = readFileSync(join(import.meta.dirname, "../../README.md"), "utf8");
+  const [printed = ""] = /curl .*/.exec(welcome({ ...facts, key: "$(cat .sluice/key)" })) ?? [];
+  expect(readme.replaceAll(/ \\\n */g, " ")).toContain(`\n${printed}\n`);
+});
+
+test("where everything is, is said", () => {
   const text = welcome(facts);
-  expect(text).toContain("URL  http://127.0.0.1:8080\n");
-  expect(text).toContain("key  sk-sluice-a_b  (kept in .sluice/key)\n");
-  expect(text).toContain("a simulator answers");
-  expect(welcome({ ...facts, simulated: false })).not.toContain("simulator");
+  expect(text).toContain("  URL      http://127.0.0.1:8080\n");
+  expect(text).toContain("  key      sk-sluice-a_b  (kept in .sluice/key)\n");
+  expect(text).toContain("  calls    go to the simulator; ");
+  expect(text).toContain("  metrics  http://127.0.0.1:4000/metrics\n");
+  expect(welcome({ ...facts, simulated: false, hosts: ["api.anthropic.com", "eu.example"] })).toContain(
+    "  calls    go to api.anthropic.com, eu.example\n",
+  );
 });
 
-test("where only the keys' hashes are known, the call takes the key from the shell", () => {
-  const text = welcome({ ...facts, key: undefined, keyFile: undefined });
-  expect(text).toContain("key  one of the config file's\n");
-  expect(shellWords(text)).toContain("x-api-key: own");
+test("where only the keys' hashes are known, they are named and the call leaves the key out", () => {
+  const text = welcome({ ...facts, key: undefined, keyFile: undefined, keyNames: ["ci", "laptop"] });
+  expect(text).toContain("  key      one of the config file's: ci, laptop\n");
+  expect(shellWords(text)).toContain("x-api-key: YOUR_KEY");
 });

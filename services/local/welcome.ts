@@ -4,34 +4,49 @@ export interface WelcomeFacts {
   readonly key: string | undefined;
   /** Where the key is kept, when it is kept. */
   readonly keyFile: string | undefined;
+  /** Of the config file's keys. */
+  readonly keyNames: readonly string[];
   readonly model: string;
   readonly simulated: boolean;
+  /** The providers' hosts. */
+  readonly hosts: readonly string[];
+  readonly metricsUrl: string;
 }
 
-/** What is printed once everything is ready: the URL, the key, and a call to paste. */
+/** What is printed once everything is ready: where everything is, and a call to paste, the README's. */
 export function welcome(facts: WelcomeFacts): string {
   const body = JSON.stringify({
     model: facts.model,
-    max_tokens: 64,
-    messages: [{ role: "user", content: "Hello, Sluice" }],
+    max_tokens: 100,
+    messages: [{ role: "user", content: "Hello" }],
   });
-  const key = facts.key === undefined ? "$SLUICE_KEY" : facts.key;
-  const keyWords = facts.key === undefined ? "one of the config file's" : key;
-  const lines = [
+  const headers = [`x-api-key: ${facts.key ?? "YOUR_KEY"}`, "content-type: application/json", version]
+    .map((header) => ` -H "${header}"`)
+    .join("");
+  return [
     "",
     "Sluice is ready.",
-    `  URL  ${facts.url}`,
-    `  key  ${keyWords}${facts.keyFile === undefined ? "" : `  (kept in ${facts.keyFile})`}`,
-  ];
-  if (facts.simulated)
-    lines.push("  No provider is configured: a simulator answers. ANTHROPIC_API_KEY=… npm start calls Anthropic.");
-  lines.push(
+    `  URL      ${facts.url}`,
+    `  key      ${describeKey(facts)}`,
+    `  calls    ${describeCalls(facts)}`,
+    `  metrics  ${facts.metricsUrl}`,
     "",
     "Try it:",
-    `  curl ${facts.url}/v1/messages -H "x-api-key: ${key}" -H "content-type: application/json" -d '${body}'`,
+    `  curl -s ${facts.url}/v1/messages${headers} -d '${body}' -w '\\n'`,
     "",
     "Ctrl-C ends it all.",
     "",
-  );
-  return lines.join("\n");
+  ].join("\n");
+}
+
+const version = "anthropic-version: 2023-06-01";
+
+function describeKey({ key, keyFile, keyNames }: WelcomeFacts): string {
+  if (key === undefined) return `one of the config file's: ${keyNames.join(", ")}`;
+  return keyFile === undefined ? key : `${key}  (kept in ${keyFile})`;
+}
+
+function describeCalls({ simulated, hosts }: WelcomeFacts): string {
+  if (!simulated) return `go to ${hosts.join(", ")}`;
+  return "go to the simulator; ANTHROPIC_API_KEY=… npm start calls Anthropic";
 }

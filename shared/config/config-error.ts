@@ -9,17 +9,22 @@ export interface ConfigFault {
 export class ConfigError extends Error {
   readonly faults: readonly ConfigFault[];
 
-  constructor(faults: readonly ConfigFault[]) {
-    super(describeFaults(faults));
+  /** `file` is how its readers know the file. */
+  constructor(faults: readonly ConfigFault[], file = "") {
+    super(describeFaults(faults, file));
     this.name = "ConfigError";
     this.faults = faults;
   }
 }
 
-function describeFaults(faults: readonly ConfigFault[]): string {
+/** Members are lower case in the file; where only variables are at fault, the file is not to blame. */
+const variable = /^[A-Z][A-Z0-9_]*$/;
+
+function describeFaults(faults: readonly ConfigFault[], file: string): string {
+  const isOfFile = file !== "" && faults.some(({ path }) => !variable.test(path));
   const count = faults.length === 1 ? "a fault" : `${faults.length} faults`;
   const lines = faults.map(({ path, message }) => `  ${path === "" ? message : `${path}: ${message}`}`);
-  return [`The configuration has ${count}:`, ...lines].join("\n");
+  return [`${isOfFile ? file : "The configuration"} has ${count}:`, ...lines].join("\n");
 }
 
 export type PathPart = string | number;

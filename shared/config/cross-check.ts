@@ -94,12 +94,14 @@ function checkKeys(file: FileShape, options: CrossCheckOptions, report: Report):
     if (owner !== undefined) report(path, `is the same key as \`${owner}\``);
     owners.set(hash, key.name);
     if (hash === demoHash && !isSimulated(file)) {
-      report(path, "the demo key is known to everybody and opens the simulator only; choose a key of your own");
+      report(path, demoRefused);
     }
   }
 }
 
 const demoHash = hashKey(demoKey);
+const demoRefused =
+  "the demo key is known to everybody and opens the simulator only; set a key of your own, such as `openssl rand -hex 24` makes";
 
 /** The hash of a key, undefined when it lacks its secret. */
 export function hashOf({ key, sha256 }: KeyShape): string | undefined {

@@ -22,8 +22,8 @@ test.each([
 test("a variable that is not set is a fault with its path", () => {
   const { faults } = interpolate({ a: { b: [1, "${UNSET} ${ALSO_UNSET}"] } }, environment, strict);
   expect(faults).toEqual([
-    { at: ["a", "b", 1], message: "the environment variable UNSET is not set" },
-    { at: ["a", "b", 1], message: "the environment variable ALSO_UNSET is not set" },
+    { at: ["a", "b", 1], message: "the environment variable UNSET is not set: set it, or delete a.b" },
+    { at: ["a", "b", 1], message: "the environment variable ALSO_UNSET is not set: set it, or delete a.b" },
   ]);
 });
 

@@ -60,7 +60,7 @@ function replace(text: string, path: readonly PathPart[], work: Work): string | 
     if (value) return value;
     if (fallback !== undefined) return fallback;
     if (mayLack) lacks = true;
-    else if (value === undefined) work.faults.push({ at: path, message: missing(name) });
+    else if (value === undefined) work.faults.push({ at: path, message: missing(name, path) });
     return "";
   });
   if (lacks) return undefined;
@@ -68,8 +68,8 @@ function replace(text: string, path: readonly PathPart[], work: Work): string | 
   return result;
 }
 
-function missing(name: string | undefined): string {
+function missing(name: string | undefined, path: readonly PathPart[]): string {
   return name === undefined
     ? "`${` begins the name of a variable, as in ${NAME} or ${NAME:-default}; write `$${` for the characters themselves"
-    : `the environment variable ${name} is not set`;
+    : `the environment variable ${name} is not set: set it, or delete ${formatPath(path.slice(0, 2))}`;
 }

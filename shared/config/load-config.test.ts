@@ -113,9 +113,11 @@ describe("the callers' keys", () => {
   });
 
   test("the demo key is refused as soon as a provider is real", () => {
-    const refused = "the demo key is known to everybody and opens the simulator only; choose a key of your own";
+    const refused =
+      "the demo key is known to everybody and opens the simulator only; set a key of your own, such as `openssl rand -hex 24` makes";
     const environment = { SLUICE_KEY: "sluice-demo-key", ANTHROPIC_API_KEY: "sk" };
     expect(faults(() => loadConfig(environment))).toEqual([`SLUICE_KEY: ${refused}`]);
+    expect(faults(() => loadConfig(environment, { process: "worker" }))).toEqual([`SLUICE_KEY: ${refused}`]);
     const text = `${one}keys: [{ name: ci, key: other }, { name: demo, sha256: ${hashKey("sluice-demo-key")} }]`;
     expect(faults(() => load(text))).toEqual([`keys[1]: ${refused}`]);
   });
@@ -160,7 +162,7 @@ describe("who asks", () => {
     expect(JSON.stringify(config)).not.toContain("sk");
     expect(config.providers["first"]?.headers).toEqual({});
     expect(faults(() => load(text, {}, { process: "gateway" }))).toEqual([
-      "keys[0].key: the environment variable CI_KEY is not set",
+      "keys[0].key: the environment variable CI_KEY is not set: set it, or delete keys[0]",
     ]);
   });
 
@@ -174,7 +176,7 @@ describe("who asks", () => {
       headers: { "x-team": "t" },
     });
     expect(faults(() => load(text, {}, { process: "worker" }))).toEqual([
-      "providers.first.api_key: the environment variable UP_KEY is not set",
+      "providers.first.api_key: the environment variable UP_KEY is not set: set it, or delete providers.first",
     ]);
   });
 

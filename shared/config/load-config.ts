@@ -26,8 +26,7 @@ export function loadConfig(environment: Environment, { process }: LoadOptions = 
     return deepFreeze(readConfig(written, secrets));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    // A fault of the file as a whole goes by the file's name.
-    throw new ConfigError(error.faults.map((fault) => (fault.path === "" ? { ...fault, path: file } : fault)));
+    throw new ConfigError(error.faults, file);
   }
 }
 

@@ -95,7 +95,9 @@ function listen(stream: ClientDuplexStream<Buffer, Buffer>, session: Session, en
   stream.on("drain", () => session.drained());
   stream.on("end", () => end({ reason: "ended", detail: "ended by the worker" }));
   stream.on("error", (error: Error & { code?: number; details?: string }) => {
-    end({ reason: reasonOf(error), detail: error.details ?? error.message });
+    // grpc-js ends its words with a note that is empty for whatever is not a missing name.
+    const detail = (error.details ?? error.message).replace(/\s*Resolution note:\s*$/, "");
+    end({ reason: reasonOf(error), detail });
   });
 }
 

@@ -27,6 +27,9 @@ export const lostAfterMs = 2000;
 const backoffBaseMs = 100;
 const backoffMaxMs = 2000;
 const repeatLogMs = 60_000;
+const noLog = { detail: "", isEarly: false, at: 0 };
+/** Processes start side by side: nobody at an address is no fault yet. */
+const startingMs = 5000;
 
 /**
  * The connection to one address, opened again whenever it breaks (100 ms to 2 s between tries, with jitter).
@@ -49,7 +52,8 @@ export class WorkerLink {
   #failures = 0;
   #lastNumber = 0;
   #retry: NodeJS.Timeout | undefined;
-  #lastLog = { detail: "", at: 0 };
+  #lastLog = noLog;
+  readonly #openedAt = Date.now();
   // A link's new session replaces its old one at the worker, even before the worker has noticed the loss.
   #ownEpoch: string = randomUUID();
 
@@ -169,7 +173,7 @@ export class WorkerLink {
     this.#epoch = hello.epoch;
     this.#failures = 0;
     this.#lastNumber = 0;
-    this.#lastLog = { detail: "", at: 0 };
+    this.#lastLog = noLog;
     this.#deps.logger.info({ worker: this.endpoint.target, workerId: hello.peerId }, "session opened");
     this.#deps.changed();
   }
@@ -213,11 +217,14 @@ export class WorkerLink {
   }
 
   #report(loss: SessionLoss): void {
+    const isEarly = this.#epoch === "" && loss.reason === "gone" && Date.now() - this.#openedAt < startingMs;
     const { detail } = loss;
-    if (detail === this.#lastLog.detail && Date.now() - this.#lastLog.at < repeatLogMs) return;
-    this.#lastLog = { detail, at: Date.now() };
+    const last = this.#lastLog;
+    if (detail === last.detail && isEarly === last.isEarly && Date.now() - last.at < repeatLogMs) return;
+    this.#lastLog = { detail, isEarly, at: Date.now() };
     const fields = { worker: this.endpoint.target, reason: loss.reason, detail };
     if (loss.reason === "refused") this.#deps.logger.error(fields, "worker refuses this session: check workers.token");
+    else if (isEarly) this.#deps.logger.info({ worker: this.endpoint.target }, "waiting for worker");
     else this.#deps.logger.warn(fields, "no session with worker");
   }
 }

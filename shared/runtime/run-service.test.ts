@@ -145,9 +145,27 @@ test("SIGHUP reloads, and a reload that fails changes nothing", async () => {
   );
   await logged(child, '"msg":"ready"');
   child.process.kill("SIGHUP");
-  await logged(child, "configuration reloaded");
+  await logged(child, "keys and issuers reloaded; other changes need a restart");
   child.process.kill("SIGHUP");
   await logged(child, "bad file");
+  child.process.kill("SIGTERM");
+  expect(await child.exit).toBe(0);
+});
+
+test("a reload that finds faults prints them as a start does", async () => {
+  const child = runChild(
+    `
+      const { ConfigError } = await import("#shared/config/config-error.ts");
+      globalThis.fault = new ConfigError([{ path: "keys[0]", message: "needs a key" }]);
+      ${heldServer} return { ready: () => true, drain: async () => {} };
+    `,
+    `{ reload: () => { throw globalThis.fault; } }`,
+  );
+  await logged(child, '"msg":"ready"');
+  child.process.kill("SIGHUP");
+  await logged(child, "The configuration has a fault:\n  keys[0]: needs a key\n");
+  await logged(child, "reload failed");
+  expect(child.output()).not.toContain("stack");
   child.process.kill("SIGTERM");
   expect(await child.exit).toBe(0);
 });

@@ -1,3 +1,4 @@
+import { ConfigError } from "#shared/config/config-error.ts";
 import type { LogLevel, ServiceName } from "#shared/config/schema.ts";
 import { createLogger, type Logger } from "#shared/telemetry/logger.ts";
 import { startOpsServer } from "#shared/telemetry/ops-server.ts";
@@ -104,9 +105,11 @@ function listenToProcess(logger: Logger, draining: AbortController, reload: (() 
   process.on("SIGHUP", () => {
     try {
       reload?.();
-      logger.info(reload ? "configuration reloaded" : "nothing to reload");
+      logger.info(reload ? "keys and issuers reloaded; other changes need a restart" : "nothing to reload");
     } catch (reason) {
-      logger.error({ err: reason }, "reload failed, the configuration stays as it was");
+      const isFault = reason instanceof ConfigError;
+      logger.error(isFault ? {} : { err: reason }, "reload failed, the configuration stays as it was");
+      if (isFault) process.stderr.write(`${reason.message}\n`);
     }
   });
   const die = (reason: unknown): void => {

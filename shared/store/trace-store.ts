@@ -35,6 +35,8 @@ export interface TraceStore {
   put(trace: StoredTrace): void;
   /** By call id or by the id of any attempt; undefined for another key's. */
   get(keyId: string, id: string): Promise<StoredTrace | undefined>;
+  /** How long a trace is kept. */
+  readonly ttlMs: number;
   /** Traces that were not written. */
   readonly dropped: number;
   /** Writes what waits. */
@@ -94,6 +96,7 @@ export function createTraceStore(options: TraceStoreOptions): TraceStore {
       // Our own JSON, written by `put`.
       return text ? (JSON.parse(text) as StoredTrace) : undefined;
     },
+    ttlMs,
     get dropped() {
       return dropped;
     },

@@ -27,7 +27,8 @@ compose() {
 }
 finish() {
   rm -rf "$results"
-  [[ ${KEEP:-} ]] || compose down --volumes --timeout 20 >/dev/null 2>&1 || true
+  [[ ${KEEP:-} ]] || compose down --volumes --timeout 20 >/dev/null 2>&1 ||
+    echo "compose down failed: docker ps --filter label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" >&2
 }
 trap finish EXIT
 

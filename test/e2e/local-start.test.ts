@@ -101,14 +101,16 @@ describe("npm start with nothing configured", () => {
   test("brings everything up, prints a call that works, and Ctrl-C leaves nothing behind", async () => {
     const local = startLocal(["--port", String(port)]);
     await says(local, "Sluice is ready.");
-    expect(local.output()).toContain(`URL  http://127.0.0.1:${port}\n`);
+    expect(local.output()).toContain(`URL      http://127.0.0.1:${port}\n`);
     key = (await readFile(join(dir, "data", "key"), "utf8")).trim();
-    expect(local.output()).toContain(`key  ${key}`);
+    expect(local.output()).toContain(`key      ${key}`);
     expect((await stat(join(dir, "data", "key"))).mode & 0o777).toBe(0o600);
     const answer = await pasteCall(local);
     expect(answer.body).toMatchObject({ type: "message", role: "assistant" });
     requestId = answer.requestId;
 
+    local.process.kill("SIGHUP");
+    await says(local, "keys and issuers reloaded; other changes need a restart");
     const pids = await childPids();
     expect(Object.keys(pids).toSorted()).toEqual(["dispatcher", "gateway", "redis", "simulator", "worker"]);
     local.process.kill("SIGINT");
@@ -122,7 +124,7 @@ describe("npm start with nothing configured", () => {
   test("a later start keeps key and data, starts as many as asked for, and restarts what dies", async () => {
     const local = startLocal(["--port", String(port), "--workers", "3", "--dispatchers", "2"]);
     await says(local, "Sluice is ready.");
-    expect(local.output()).toContain(`key  ${key}`);
+    expect(local.output()).toContain(`key      ${key}`);
     const trace = await fetch(`http://127.0.0.1:${port}/v1/requests/${requestId}`, {
       headers: { "x-api-key": key },
     });
@@ -141,6 +143,35 @@ describe("npm start with nothing configured", () => {
     local.process.kill("SIGTERM");
     expect(await local.exit).toEqual([0, null]);
   });
+});
+
+test("Ctrl-C with a call open says what is waited for, and the call gets its answer", async () => {
+  const local = startLocal(["--port", String(port)]);
+  await says(local, "Sluice is ready.");
+  expect(local.output().trimEnd()).toMatch(/Ctrl-C ends it all\.$/);
+  const answer = fetch(`http://127.0.0.1:${port}/v1/messages`, {
+    method: "POST",
+    headers: { "x-api-key": (await readFile(join(dir, "data", "key"), "utf8")).trim() },
+    body: JSON.stringify({
+      model: "claude-sonnet-5-5",
+      max_tokens: 1024,
+      stream: true,
+      messages: [{ role: "user", content: "[sim: tokens=60 rate=20] Count" }],
+    }),
+  });
+  expect((await answer).status).toBe(200);
+  local.process.kill("SIGINT");
+  await says(local, "waiting for calls to finish, at most 600 s; Ctrl-C again ends it at once");
+  expect(await (await answer).text()).toContain("event: message_stop");
+  expect(await local.exit).toEqual([0, null]);
+});
+
+test("nobody reading the output any more ends it", async () => {
+  const local = startLocal(["--port", String(port)]);
+  await says(local, "Sluice is ready.");
+  local.process.stdout?.destroy();
+  local.process.kill("SIGHUP");
+  expect(await local.exit).toEqual([0, null]);
 });
 
 test("a taken port is said with its number and the way to another one", async () => {

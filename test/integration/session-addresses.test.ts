@@ -47,6 +47,21 @@ test("a worker that joins a DNS name is used, and one that leaves it is closed o
   await eventually(() => expect(pool.size).toBe(0));
 });
 
+test("a worker that is not up yet is waited for, and only later missed", async () => {
+  const lines: { level: string; msg: string; detail?: string }[] = [];
+  const destination = { write: (line: string) => void lines.push(JSON.parse(line)) };
+  const place = await namedWorker("gone");
+  const { address } = place;
+  await place.close();
+  kit.pool(address, { logger: createLogger({ name: "gateway", destination }) });
+  await eventually(() => expect(lines).toMatchObject([{ level: "info", msg: "waiting for worker" }]));
+  await eventually(() => expect(lines.at(-1)).toMatchObject({ level: "warn", msg: "no session with worker" }), {
+    timeoutMs: 10_000,
+  });
+  expect(lines).toHaveLength(2);
+  expect(lines[1]?.detail).toMatch(/ECONNREFUSED [\d.:]+$/);
+});
+
 test("calls go to the least loaded worker, those of other clients counted", async () => {
   const release = Promise.withResolvers<void>();
   const gate = { invoke: () => release.promise.then(() => okOutcome({})) };

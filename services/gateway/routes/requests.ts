@@ -1,8 +1,13 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { RouteHandlerMethod } from "fastify";
 import { GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import type { StoredTrace, TraceStore } from "#shared/store/trace-store.ts";
 import { writeJson } from "../answer.ts";
 import { sendError } from "../plugins/errors.ts";
+
+/** A trace is written a little after the answer: who asks at once is kept waiting this long. */
+const patienceMs = 1000;
+const lookEveryMs = 100;
 
 /** `GET /v1/requests/{id}`: the trace of a call, by `request-id` or by the call's own id, for the key that made it. */
 export function requestRoute(deps: { readonly traces: TraceStore }): RouteHandlerMethod {
@@ -17,11 +22,23 @@ export function requestRoute(deps: { readonly traces: TraceStore }): RouteHandle
 }
 
 async function readTrace(traces: TraceStore, keyId: string, id: string): Promise<StoredTrace> {
-  const trace = await traces.get(keyId, id).catch((cause: unknown) => {
-    throw new GatewayError("overloaded", "Traces cannot be read at the moment.", { retryAfterS: 1, cause });
-  });
-  if (trace === undefined) throw new GatewayError("not_found", `request: ${id}`);
-  return trace;
+  const until = Date.now() + patienceMs;
+  for (;;) {
+    const trace = await traces.get(keyId, id).catch((cause: unknown) => {
+      throw new GatewayError("overloaded", "Traces cannot be read at the moment.", { retryAfterS: 1, cause });
+    });
+    if (trace !== undefined) return trace;
+    if (Date.now() >= until) break;
+    await sleep(lookEveryMs);
+  }
+  const age = inWords(traces.ttlMs);
+  throw new GatewayError("not_found", `No trace of ${id.slice(0, 200)}: it is older than ${age}, or another key's.`);
+}
+
+function inWords(ms: number): string {
+  if (ms === 3_600_000) return "an hour";
+  if (ms % 3_600_000 === 0) return `${ms / 3_600_000} hours`;
+  return ms % 60_000 === 0 && ms > 60_000 ? `${ms / 60_000} minutes` : `${ms / 1000} s`;
 }
 
 /** The trace as callers see it: snake case and RFC 3339 like the rest of the API. */
