@@ -48,7 +48,8 @@ export function createTerminal(stdout: Output, stderr: Output): Terminal {
     },
     isLive,
     get columns() {
-      return stderr.columns ?? 80;
+      // 0 where a terminal does not know.
+      return stderr.columns || 80;
     },
   };
 }

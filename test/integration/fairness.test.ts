@@ -104,13 +104,13 @@ interface Sample {
   readonly status: number;
 }
 
-/** A call every 25 ms and, twice a second, four at once. */
-async function callInteractively(bench: DispatcherBench, forMs: number): Promise<Sample[]> {
+/** Two calls at a time on average: one in half of what an answer takes and, every twentieth time, four at once. */
+async function callInteractively(bench: DispatcherBench, forMs: number, signal?: AbortSignal): Promise<Sample[]> {
   const calls: Promise<Sample>[] = [];
   const endsAt = Date.now() + forMs;
-  for (let turn = 0; Date.now() < endsAt; turn += 1) {
+  for (let turn = 0; Date.now() < endsAt && !signal?.aborted; turn += 1) {
     for (let i = turn % 20 === 0 ? 4 : 1; i > 0; i -= 1) calls.push(sample(bench));
-    await sleep(25);
+    await sleep(provider.serviceMs / 2);
   }
   return Promise.all(calls);
 }
@@ -149,31 +149,41 @@ const inBackground = { head: { priority: "background" } } as const;
 describe("while background jobs saturate a target", () => {
   test("interactive calls wait no longer than without them", { timeout: 60_000 }, async () => {
     await using bed = await startBed();
+    // What a busy machine adds by itself is then little of it.
+    provider.serviceMs = 120;
     await callInteractively(bed.bench, 500);
-    const alone = await callInteractively(bed.bench, 3_000);
+    const saturation = new AbortController();
+    const alone = await callInteractively(bed.bench, 4_000);
     await fill(bed.bench, 5_000);
+    const meanwhile = callInteractively(bed.bench, 30_000, saturation.signal);
     // The rest is kept for as many interactive calls as there were at a time.
     await saturated(10);
+    saturation.abort();
     const servedBefore = provider.served;
-    const beside = await callInteractively(bed.bench, 8_000);
+    const beside = await callInteractively(bed.bench, 10_000);
+    await meanwhile;
     const background = provider.served - servedBefore - beside.length;
     expect(beside.every(({ status }) => status === 200)).toBe(true);
     expect(p95(beside, "ms") / p95(alone, "ms")).toBeLessThanOrEqual(1.5);
     // Of a few milliseconds a ratio says nothing.
-    expect(p95(beside, "waitedMs")).toBeLessThanOrEqual(1.5 * Math.max(p95(alone, "waitedMs"), 20));
-    expect(background).toBeGreaterThan(beside.length);
+    expect(p95(beside, "waitedMs")).toBeLessThanOrEqual(1.5 * Math.max(p95(alone, "waitedMs"), 50));
+    expect(background).toBeGreaterThan(beside.length / 2);
     expect((await bed.bench.producer.depth()).background.waiting).toBeGreaterThan(0);
   });
 
-  test("they come close to what it takes, with few refusals", { timeout: 30_000 }, async () => {
+  test("they come close to what it takes, with few refusals", { timeout: 40_000 }, async () => {
     await using bed = await startBed();
-    await fill(bed.bench, 3_000);
+    provider.serviceMs = 150;
+    await fill(bed.bench, 2_000);
     await saturated();
-    const { refused, served } = provider;
-    await sleep(2_000);
+    const { refused } = provider;
+    const open: number[] = [];
+    for (let i = 0; i < 150; i += 1) {
+      await sleep(20);
+      open.push(provider.open);
+    }
     expect(provider.refused - refused).toBeLessThanOrEqual(2);
-    // 20 at a time of 50 ms are 800 in two seconds.
-    expect(provider.served - served).toBeGreaterThan(400);
+    expect(open.reduce((sum, each) => sum + each, 0) / open.length).toBeGreaterThan(12);
   });
 
   test("they fall back when it takes less", { timeout: 30_000 }, async () => {
@@ -186,7 +196,7 @@ describe("while background jobs saturate a target", () => {
     const { refused, served } = provider;
     await sleep(2_000);
     expect(provider.refused - refused).toBeLessThanOrEqual(4);
-    expect(provider.served - served).toBeGreaterThan(80);
+    expect(provider.served - served).toBeGreaterThan(50);
   });
 
   test("a background call is parked while there is no room, and answered when there is", async () => {

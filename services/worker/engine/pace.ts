@@ -55,6 +55,8 @@ class TargetPace implements Pace {
   /** Refusals of attempts that began before belong to the cut that was made then. */
   #cutAt = 0;
   #successes = 0;
+  /** When there was last no room for one more. */
+  #fullAt = 0;
   #peakNow = 0;
   #peakBefore = 0;
   #windowEndsAt = 0;
@@ -76,24 +78,23 @@ class TargetPace implements Pace {
 
   hasRoom(now: number): boolean {
     this.#turnWindow(now);
-    const limit = this.limit;
-    const peak = this.#peak;
     // However small the limit, it is there to be used by somebody.
-    if (this.#inUse === 0) return peak < limit;
-    return this.background + peak + Math.ceil(limit * spareShare) < limit;
+    return this.#inUse === 0 ? this.#peak < this.limit : this.#isRoomy;
   }
 
   begin(priority: Priority, now: number): void {
     this[priority] += 1;
     this.version += 1;
-    if (priority === "background") return;
-    this.#turnWindow(now);
-    if (this.interactive > this.#peakNow) this.#peakNow = this.interactive;
+    if (priority === "interactive") {
+      this.#turnWindow(now);
+      if (this.interactive > this.#peakNow) this.#peakNow = this.interactive;
+    }
+    if (!this.#isRoomy) this.#fullAt = now;
   }
 
   end(priority: Priority, end: PacedEnd, blockedUntil: number): void {
     if (end.reason === "rate_limited") this.#refused(end, blockedUntil);
-    else if (end.reason === "ok") this.#succeeded(end.endedAt);
+    else if (end.reason === "ok") this.#succeeded(end);
     this[priority] -= 1;
     this.version += 1;
     if (end.headers === undefined) return;
@@ -105,6 +106,11 @@ class TargetPace implements Pace {
     return this.interactive + this.background;
   }
 
+  get #isRoomy(): boolean {
+    const { limit } = this;
+    return this.background + this.#peak + Math.ceil(limit * spareShare) < limit;
+  }
+
   /** What interactive calls used at a time lately. */
   get #peak(): number {
     return Math.max(this.#peakNow, this.#peakBefore);
@@ -112,7 +118,7 @@ class TargetPace implements Pace {
 
   #refused({ startedAt, endedAt: now }: PacedEnd, blockedUntil: number): void {
     const inUse = this.#inUse;
-    if (startedAt < this.#cutAt) {
+    if (startedAt <= this.#cutAt) {
       // Of several refusals at a time the later ones say better how many were too many.
       if (inUse <= this.#ceiling && this.#ceiling < this.#most) this.#ceiling = Math.max(this.#limit, inUse - 1);
       return;
@@ -126,12 +132,14 @@ class TargetPace implements Pace {
     this.#successes = 0;
   }
 
-  #succeeded(now: number): void {
+  #succeeded({ startedAt, endedAt: now }: PacedEnd): void {
     this.#successes += 1;
-    // What is not used cannot be too little.
-    if ((this.background + this.#peak) * 2 < this.limit) return;
+    // What was not used up while it ran cannot be too little.
+    if (startedAt > this.#fullAt) return;
     const isFirstRise = this.#cutAt === 0;
-    const risen = this.#limit + (isFirstRise ? 1 : 1 / this.#limit);
+    // What is in use makes a round, not what is kept free; at the end of a burst that is less than it was.
+    const round = Math.max(this.#inUse, this.#limit / 2);
+    const risen = this.#limit + (isFirstRise ? 1 : 1 / round);
     const most = now < this.#ceilingUntil ? this.#ceiling : this.#most;
     this.#limit = Math.max(this.#limit, Math.min(risen, most));
   }
