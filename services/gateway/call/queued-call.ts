@@ -73,9 +73,8 @@ export class QueuedCall implements WaitingCall {
   }
 
   #enqueue(): void {
-    const { id } = this.#call.head;
     // Listen first: a fast job may be answered before its add has returned.
-    this.#forget = this.#deps.replies.expect(id, (outcome) => {
+    this.#forget = this.#deps.replies.expect(this.#call.head.id, (outcome) => {
       acknowledgeOutcome(this.#call, outcome, this.#deps);
       this.#finish(outcome);
     });
