@@ -17,9 +17,10 @@ export default defineConfig({
       {
         test: {
           name: "e2e",
+          // What processes that were just killed and started again do may take seconds.
+          expect: { poll: { timeout: 10_000 } },
           include: ["test/e2e/**/*.test.ts"],
           globalSetup: ["test/support/redis.ts"],
-          fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
