@@ -369,5 +369,10 @@ describe("a job survives", () => {
     for (const name of ["dispatcher-1", "dispatcher-2"]) stack.get(name).start();
     expect((await collect(id)).text).toContain("echo: kept");
     expect(upstream.requests).toHaveLength(1);
+    // One that is told to end while it still loads ends by the signal, not with 0.
+    for (const name of ["dispatcher-1", "dispatcher-2"])
+      await expect
+        .poll(async () => (await fetch(`${stack.get(name).opsUrl}/readyz`).catch(() => undefined))?.status)
+        .toBe(200);
   });
 });
