@@ -249,8 +249,10 @@ export class QueuedCall implements WaitingCall {
     // A copy of the job that comes to life later must find that nobody waits for it.
     if (isOurs && this.#mayBeQueued) void this.#departure.abandon();
     if (isOurs) keepOwnOutcome(this.#call, { outcome, isWanted: this.#isWanted || this.#isLeft }, this.#deps);
-    if (!isLasting(outcome)) this.#call.claim?.release();
-    this.#answer(outcome);
+    const { claim } = this.#call;
+    // The key is free again before the caller hears of the failure.
+    if (claim && !isLasting(outcome)) void claim.release().then(() => this.#answer(outcome));
+    else this.#answer(outcome);
   }
 
   #answer(outcome: Outcome): void {
