@@ -250,7 +250,6 @@ export class QueuedCall implements WaitingCall {
     if (isOurs && this.#mayBeQueued) void this.#departure.abandon();
     if (isOurs) keepOwnOutcome(this.#call, { outcome, isWanted: this.#isWanted || this.#isLeft }, this.#deps);
     const { claim } = this.#call;
-    // The key is free again before the caller hears of the failure.
     if (claim && !isLasting(outcome)) void claim.release().then(() => this.#answer(outcome));
     else this.#answer(outcome);
   }
