@@ -27,7 +27,7 @@ type Take = { readonly job: TakenJob } | { readonly job: undefined; readonly due
 /** One lane as BullMQ keeps it: its scripts, typed, one method each. Commands wait for Redis while it is away. */
 export interface LaneWorker {
   take(token: string): Promise<Take>;
-  /** Jobs that wait, parked ones apart. */
+  /** Jobs that wait, parked ones apart. When there are none, a sign that says otherwise is taken away. */
   waiting(): Promise<number>;
   /** Waits until there may be a job, some seconds at most, or not beyond the time that a parked one is due. */
   sign(dueAt: number): Promise<Sign>;
@@ -53,6 +53,13 @@ const lockDuration = 15_000;
 const stalledInterval = 5_000;
 /** A sign that a lost dispatcher had taken is missed for this long by the others. */
 const longestSignS = 2;
+/**
+ * BullMQ leaves a sign behind with each job that is taken, for there may be more. Where there is none it would only call
+ * somebody up for nothing, which costs as much as the job did.
+ */
+const seeWaiting = `local waiting = redis.call('LLEN', KEYS[1])
+if waiting == 0 then redis.call('ZREM', KEYS[2], '0') end
+return waiting`;
 const nothing: Sign = { isTaken: false, dueAt: 0 };
 
 /**
@@ -88,7 +95,10 @@ export function createLaneWorker({ lane, connection, prefix, logger }: LaneWorke
       const [json, id, , dueAt] = (await backend.moveToActive(token)) as NextJob;
       return json ? { job: takenJob(json, id, token) } : { job: undefined, dueAt: dueAt ?? 0 };
     },
-    waiting: () => connection.client.llen(backend.keys["wait"] ?? ""),
+    async waiting() {
+      const { wait = "", marker = "" } = backend.keys;
+      return Number(await connection.client.eval(seeWaiting, 2, wait, marker));
+    },
     async sign(dueAt) {
       try {
         return await sign(dueAt);

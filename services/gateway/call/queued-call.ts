@@ -67,8 +67,7 @@ export class QueuedCall implements WaitingCall {
     const { head, bytes } = this.#call;
     // In the same write as the job. A count costs nothing, so nobody joins one.
     if (head.operation !== "messages") return;
-    const { calls, replies } = this.#deps;
-    const { id, deadlineAt } = head;
+    const [{ calls, replies }, { id, deadlineAt }] = [this.#deps, head];
     calls.register(askPrint(head, bytes), { id, lane: this.#lane, deadlineAt, channel: replies.channel });
   }
 
@@ -246,11 +245,11 @@ export class QueuedCall implements WaitingCall {
     const outcome = behind(this.#tried, last);
     const isOurs = this.#state === "straight" || this.#state === "trying";
     if (!this.#close()) return;
-    // A copy of the job that comes to life later must find that nobody waits for it.
+    // A copy that comes to life later must find that nobody waits for it.
     if (isOurs && this.#mayBeQueued) void this.#departure.abandon();
     if (isOurs) keepOwnOutcome(this.#call, { outcome, isWanted: this.#isWanted || this.#isLeft }, this.#deps);
-    const { claim } = this.#call;
-    if (claim && !isLasting(outcome)) void claim.release().then(() => this.#answer(outcome));
+    const release = isLasting(outcome) ? undefined : this.#call.claim?.release();
+    if (release) void release.then(() => this.#answer(outcome));
     else this.#answer(outcome);
   }
 
