@@ -105,7 +105,7 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
     keyring: createKeyring(config.keys),
     oidc: createOidcVerifier(config.oidc),
     guard: own(createLoadGuard({ maxOpenCalls: config.server.maxWaiting })),
-    keyLimits: createKeyLimits({ redis, prefix }),
+    keyLimits: own(createKeyLimits({ redis, prefix })),
     pool: own(createWorkerPool({ address, token, tls, peer: { kind: "gateway", id: instanceId }, logger })),
     producer,
     replies,

@@ -1,13 +1,19 @@
 -- Admits calls of one key under its limits, in order; each under both limits or neither.
 -- KEYS[1] rate (GCRA: when the bucket is full again, in ms)   KEYS[2] leases (call id by expiry)
 -- ARGV[1] calls per minute, 0 for no limit   ARGV[2] concurrent calls, 0 for no limit
--- ARGV[2i+1] id of call i   ARGV[2i+2] time to hold its lease in ms
+-- ARGV[3] number of ended calls, whose ids follow: their leases are given back first
+-- then for each call its id and the time to hold its lease in ms
 -- returns for each call 0 admitted, else the ms after which to try again
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 local perMinute = tonumber(ARGV[1])
 local concurrent = tonumber(ARGV[2])
 
+local ended = tonumber(ARGV[3])
+
+if ended > 0 then
+  redis.call('ZREM', KEYS[2], unpack(ARGV, 4, 3 + ended))
+end
 local room = math.huge
 if concurrent > 0 then
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
@@ -23,7 +29,7 @@ end
 local waits = {}
 local leases = {}
 local longest = 0
-for i = 3, #ARGV, 2 do
+for i = 4 + ended, #ARGV, 2 do
   local wait = full + interval - 60000 - now
   -- The clock has a thousandth of a ms, the quotient has more digits: a hair's breadth is no wait.
   if room <= 0 then
