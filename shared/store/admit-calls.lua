@@ -40,7 +40,7 @@ for i = 4 + ended, #ARGV, 2 do
     wait = 0
     full = full + interval
     room = room - 1
-    leases[#leases + 1] = now + ARGV[i + 1]
+    leases[#leases + 1] = math.ceil(now + ARGV[i + 1]) -- whole: Redis reads and compares them faster
     leases[#leases + 1] = ARGV[i]
     longest = math.max(longest, tonumber(ARGV[i + 1]))
   end
