@@ -164,6 +164,7 @@ export const fileSchema: TSchema = closedObject("Configuration of Sluice.", {
   lanes: Type.Optional(sectionSchema("How much a dispatcher runs at a time.", sections.lanesFields)),
   trace: Type.Optional(sectionSchema("Traces of calls.", sections.traceFields)),
   outcomes: Type.Optional(sectionSchema("Outcomes of queued calls.", sections.outcomesFields)),
+  batches: Type.Optional(sectionSchema("Message Batches.", sections.batchesFields)),
   ops: Type.Optional(sectionSchema("Health and metrics.", sections.opsFields)),
   log: Type.Optional(sectionSchema("Logging.", sections.logFields)),
 });

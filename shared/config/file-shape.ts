@@ -12,6 +12,7 @@ export interface FileShape {
   readonly lanes?: Members;
   readonly trace?: Members;
   readonly outcomes?: Members;
+  readonly batches?: Members;
   readonly ops?: Members;
   readonly log?: Members;
 }

@@ -1,7 +1,7 @@
 import type { FileShape, Members } from "./file-shape.ts";
 import { readKey, readOidc } from "./read-identities.ts";
 import { readModels, readProviders } from "./read-providers.ts";
-import type { RedisConfig, SluiceConfig, TlsConfig, WorkersConfig } from "./schema.ts";
+import type { BatchesConfig, RedisConfig, SluiceConfig, TlsConfig, WorkersConfig } from "./schema.ts";
 import { readSection } from "./section.ts";
 import * as sections from "./sections.ts";
 
@@ -22,9 +22,14 @@ export function readConfig(file: FileShape, secrets: "keep" | "drop"): SluiceCon
     lanes: readSection(sections.lanesFields, file.lanes ?? {}),
     trace: readSection(sections.traceFields, file.trace ?? {}),
     outcomes: readSection(sections.outcomesFields, file.outcomes ?? {}),
+    batches: readBatches(file),
     ops: readSection(sections.opsFields, file.ops ?? {}),
     log: readSection(sections.logFields, file.log ?? {}),
   };
+}
+
+function readBatches({ batches = {} }: FileShape): BatchesConfig {
+  return readSection(sections.batchesFields, batches);
 }
 
 function readRedis(written: Members): RedisConfig {
