@@ -1,4 +1,4 @@
-import type { CallBody } from "#shared/messages/call.ts";
+import type { CallBody, SentNote } from "#shared/messages/call.ts";
 import { errorOutcome } from "#shared/messages/error-outcome.ts";
 import { toGatewayError } from "#shared/messages/error.ts";
 import type { Outcome } from "#shared/messages/outcome.ts";
@@ -49,30 +49,43 @@ export function createJobHandler(lane: Lane, deps: JobHandlerDeps): JobHandler {
       return { parkUntil: ended.parkUntil, trail: trailOf(outcome, Date.now()) };
     }
     const { id: callId, deadlineAt } = job.head;
-    await deps.settler.settle({ callId, outcome, replyTo: job.replyTo, deadlineAt }, context.signal);
+    await deps.settler.settle({ job, callId, outcome, replyTo: job.replyTo, deadlineAt }, context.signal);
     return undefined;
   };
 }
 
-interface RunContext extends JobContext {
+export interface RunContext extends JobContext {
   readonly admission: Admission;
+  /** What a delivery had asked that came to no end. */
+  readonly sentBefore?: SentNote;
+  readonly onSent?: (note: SentNote) => void;
 }
 
 /** How a call ended: with an outcome, or to be tried again at a time. */
-interface CallEnd {
+export interface CallEnd {
   readonly outcome: Outcome;
   readonly parkUntil?: number | undefined;
 }
 
 /** Undefined when the end is not ours to tell. */
-async function runCall(job: CallJob, context: RunContext, deps: JobHandlerDeps): Promise<CallEnd | undefined> {
+export async function runCall(job: CallJob, context: RunContext, deps: JobHandlerDeps): Promise<CallEnd | undefined> {
   const { head } = job;
   if (Date.now() >= head.deadlineAt) return { outcome: errorOutcome(timeIsUp(context.redelivered), head.id) };
   const call = deps.running.open(head.id, head.deadlineAt);
   try {
     const outcome = await deps.pool.invoke(
-      { head, body: bodyOf(job), delivery: context.delivery },
-      { signal: call.signal, keepOrphan: true, reopened: context.redelivered || context.admission.doubtful },
+      {
+        head,
+        body: bodyOf(job),
+        delivery: context.delivery,
+        ...(context.sentBefore ? { sentBefore: context.sentBefore } : undefined),
+      },
+      {
+        signal: call.signal,
+        keepOrphan: true,
+        reopened: context.redelivered || context.admission.doubtful,
+        ...(context.onSent ? { onSent: context.onSent } : undefined),
+      },
     );
     return outcome.blockedUntil === undefined ? { outcome } : parkOrAnswer(job, outcome, outcome.blockedUntil);
   } catch (reason) {

@@ -1,11 +1,15 @@
 import type { Outcome } from "#shared/messages/outcome.ts";
+import type { CallJob, JobRecord } from "#shared/queue/job.ts";
 import { sleep, withDeadline } from "#shared/runtime/deadline.ts";
 import type { RedisConnection } from "#shared/store/connect-redis.ts";
 import type { ResultStore } from "#shared/store/result-store.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { Metrics } from "#shared/telemetry/metrics.ts";
+import type { Recorder } from "./recorder.ts";
 
 interface Settlement {
+  /** If it says where its outcome is recorded, nobody waits for a reply. */
+  readonly job: CallJob;
   readonly callId: string;
   readonly outcome: Outcome;
   /** The asking gateway's channel. */
@@ -29,6 +33,7 @@ export interface Settler {
 export interface SettlerDeps {
   readonly redis: RedisConnection;
   readonly results: Pick<ResultStore, "settle">;
+  readonly recorders: Partial<Record<JobRecord["kind"], Recorder>>;
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, "settledTotal">;
 }
@@ -76,11 +81,16 @@ async function keepTrying(settlement: Settlement, signal: AbortSignal, deps: Set
 
 async function settleOnce(settlement: Settlement, deps: SettlerDeps): Promise<SettleResult | undefined> {
   try {
-    const result = await deps.results.settle(settlement.callId, settlement.outcome, settlement.replyTo);
+    const result = await record(settlement, deps);
     deps.metrics.settledTotal.inc({ result });
     return result;
   } catch (reason) {
     deps.logger.debug({ callId: settlement.callId, err: reason }, "outcome not recorded yet");
     return undefined;
   }
+}
+
+function record({ job, callId, outcome, replyTo }: Settlement, deps: SettlerDeps): Promise<"recorded" | "already"> {
+  const recorder = job.record && deps.recorders[job.record.kind];
+  return recorder ? recorder.record(job, outcome) : deps.results.settle(callId, outcome, replyTo);
 }

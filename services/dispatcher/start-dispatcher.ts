@@ -3,9 +3,12 @@ import type { SluiceConfig } from "#shared/config/schema.ts";
 import { createJobProducer } from "#shared/queue/job-producer.ts";
 import { createWorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { Service, ServiceContext } from "#shared/runtime/run-service.ts";
+import { createBatchFeed } from "#shared/store/batch-feed.ts";
 import { connectRedis, type RedisConnection, type RedisPurpose } from "#shared/store/connect-redis.ts";
+import { createItemStore } from "#shared/store/item-store.ts";
 import { createRedisHealth } from "#shared/store/redis-health.ts";
 import { createResultStore } from "#shared/store/result-store.ts";
+import { createTraceStore } from "#shared/store/trace-store.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { createDispatcher } from "./dispatcher.ts";
 
@@ -17,17 +20,35 @@ export async function startDispatcher(config: SluiceConfig, context: ServiceCont
   const redis = connect("command");
   const blocking = connect("blocking");
   const subscriber = connect("subscriber");
-  const peer = { kind: "dispatcher", id: randomUUID() } as const;
+  const holder = randomUUID();
+  const peer = { kind: "dispatcher", id: holder } as const;
   const pool = context.own(createWorkerPool({ ...config.workers, peer, logger }));
   const health = context.own(createRedisHealth({ redis }));
   const sealing = encryptionKey === undefined ? {} : { encryptionKey };
   const ttlMs = config.outcomes.ttlMs;
   const results = context.own(createResultStore({ redis, subscriber, prefix, ttlMs, ...sealing }));
   const producer = context.own(createJobProducer(redis, { prefix }));
+  const feed = createBatchFeed({ redis, subscriber, prefix, holder, ...sealing });
+  const items = createItemStore({ redis, prefix, ...sealing });
+  const traces = context.own(createTraceStore({ redis, prefix, ttlMs: config.trace.ttlMs, logger }));
   await Promise.all([redis.ready(context.signal), blocking.ready(context.signal)]);
-  const concurrency = config.lanes;
   const dispatcher = context.own(
-    createDispatcher({ redis, blocking, subscriber, results, pool, producer, prefix, concurrency, logger, metrics }),
+    createDispatcher({
+      redis,
+      blocking,
+      subscriber,
+      results,
+      pool,
+      producer,
+      prefix,
+      logger,
+      metrics,
+      feed,
+      items,
+      traces,
+      window: config.batches.window,
+      concurrency: config.lanes,
+    }),
   );
   return {
     ready: () => [

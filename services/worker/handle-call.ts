@@ -119,7 +119,7 @@ function strikeCounterless(run: CallRun, counterless: Counterless): void {
 }
 
 async function carryOut(run: CallRun, makeAttempt: MakeAttempt, { engine }: Handling): Promise<Verdict> {
-  if (run.rerunUsed && !mayRerunLost(run, engine)) return concludeStop(run, "worker_lost");
+  if (run.isUnanswered && !mayRerunLost(run, engine)) return concludeStop(run, "worker_lost");
   const onAbort = (): void => run.exchange?.abort("caller gone");
   run.signal.addEventListener("abort", onAbort, { once: true });
   try {

@@ -27,7 +27,14 @@ export interface CallJob {
   /** How often the job was put aside to wait for capacity. */
   readonly parked?: number;
   readonly trail?: CallTrail;
+  /** Where the outcome goes in place of a reply; absent: to whoever `replyTo` is. */
+  readonly record?: JobRecord;
 }
+
+/** An asynchronous call, or an item of a batch. */
+export type JobRecord =
+  | { readonly kind: "job" }
+  | { readonly kind: "item"; readonly batchId: string; readonly index: number };
 
 export function encodeJob(job: CallJob): string {
   return JSON.stringify(job);
@@ -50,6 +57,7 @@ export function decodeJob(payload: unknown): CallJob {
   expect(payload["reopened"] === undefined || payload["reopened"] === true, "reopened");
   expect(payload["parked"] === undefined || Number.isInteger(payload["parked"]), "parked");
   expect(payload["trail"] === undefined || isTrail(payload["trail"]), "trail");
+  expect(payload["record"] === undefined || isRecordOf(payload["record"]), "record");
   return payload as unknown as CallJob;
 }
 
@@ -80,6 +88,7 @@ export function salvageJob(callId: string, payload: unknown): CallJob {
     },
     replyTo: text(fields["replyTo"]),
     enqueuedAt: at,
+    ...(isRecordOf(fields["record"]) ? { record: fields["record"] } : undefined),
   };
 }
 
@@ -101,6 +110,12 @@ function isHead(head: unknown): boolean {
 
 function isTrail(trail: unknown): boolean {
   return isRecord(trail) && Number.isFinite(trail["until"]) && trailLists.every((name) => Array.isArray(trail[name]));
+}
+
+function isRecordOf(record: unknown): record is JobRecord {
+  if (!isRecord(record)) return false;
+  const { kind, batchId, index } = record;
+  return kind === "job" || (kind === "item" && typeof batchId === "string" && Number.isInteger(index));
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -20,6 +20,8 @@ import type { Session } from "./session.ts";
 export interface ClientCallListener {
   /** The answer to `attach`. */
   held?(held: boolean): void;
+  /** A provider is being asked. */
+  sent?: ((note: SentNote) => void) | undefined;
   head?(head: AnswerHead): void;
   data?(chunk: Buffer): void;
   end?(trailer: StreamTrailer): void;
@@ -79,7 +81,7 @@ export class ClientCall implements ChannelOwner {
   }
 
   frame(frame: Frame__Output): void {
-    if (frame.sent) this.#sent = fromSent(frame.sent);
+    if (frame.sent) this.#noteSent(fromSent(frame.sent));
     else if (frame.head) this.#begin(frame.head);
     else if (frame.outcome) this.#startOutcome(frame.outcome.facts, frame.outcome.bodyLength);
     else if (frame.end) this.#end(frame.end);
@@ -107,6 +109,11 @@ export class ClientCall implements ChannelOwner {
 
   broken(): void {
     this.#listener.over({ kind: "lost", sent: this.#sent, begun: this.#begun });
+  }
+
+  #noteSent(note: SentNote): void {
+    this.#sent = note;
+    this.#listener.sent?.(note);
   }
 
   #begin(head: Buffer): void {

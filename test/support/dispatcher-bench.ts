@@ -6,7 +6,9 @@ import type { CallJob } from "#shared/queue/job.ts";
 import type { CallContext } from "#shared/rpc/call-handler.ts";
 import { createWorkerPool } from "#shared/rpc/worker-pool.ts";
 import { startWorkerServer, type WorkerServer } from "#shared/rpc/worker-server.ts";
+import { createBatchFeed } from "#shared/store/batch-feed.ts";
 import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
+import { createItemStore } from "#shared/store/item-store.ts";
 import { createReplyBus, type ReplyBus } from "#shared/store/reply-bus.ts";
 import { createResultStore, type ResultStore } from "#shared/store/result-store.ts";
 import { createLogger } from "#shared/telemetry/logger.ts";
@@ -117,6 +119,10 @@ async function addDispatcher({ redisUrl, prefix, port }: Place, closers: (() => 
     pool,
     producer,
     prefix,
+    feed: createBatchFeed({ redis, subscriber, prefix, holder: randomBytes(6).toString("hex") }),
+    items: createItemStore({ redis, prefix }),
+    traces: { put: () => undefined },
+    window: 50,
     concurrency: { interactive: 50, count: 10, background: 5 },
     logger,
     metrics,

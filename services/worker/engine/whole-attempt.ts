@@ -7,6 +7,8 @@ import { endOfAnswer, endOfFailure } from "./end-of-attempt.ts";
 
 /** A Message of 128,000 tokens has about 1 MB; generated files may be in it too. */
 const maxAnswerBytes = 64 * 1024 * 1024;
+/** What lies in a batch has a day; a provider that is silent for as long as any caller may wait will not answer. */
+const longestAttemptMs = 3_600_000;
 
 /** An attempt at a whole answer or a count: head and body are gathered, and judged together. */
 export function makeWholeAttempt(order: AttemptOrder): Promise<AttemptEnd> {
@@ -15,7 +17,7 @@ export function makeWholeAttempt(order: AttemptOrder): Promise<AttemptEnd> {
     const exchange = new Exchange(attempt);
     order.run.exchange = exchange;
     attempt.exchange = exchange;
-    exchange.expireAt(order.run.head.deadlineAt, "deadline");
+    exchange.expireAt(Math.min(order.run.head.deadlineAt, Date.now() + longestAttemptMs), "deadline");
     order.provider.upstream.send(order.request, exchange);
   });
 }
