@@ -1,7 +1,9 @@
-import type { LanesConfig, QueueUse, ServerConfig } from "#shared/config/schema.ts";
+import type { BatchesConfig, LanesConfig, QueueUse, ServerConfig } from "#shared/config/schema.ts";
 import type { JobProducer } from "#shared/queue/job-producer.ts";
 import type { WorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { Catalogue } from "#shared/routing/catalogue.ts";
+import type { BatchIntake } from "#shared/store/batch-intake.ts";
+import type { BatchStore } from "#shared/store/batch-store.ts";
 import type { BodyStore } from "#shared/store/body-store.ts";
 import type { KeyLimits } from "#shared/store/key-limits.ts";
 import type { ReplyBus } from "#shared/store/reply-bus.ts";
@@ -31,4 +33,7 @@ export interface GatewayDeps {
   readonly results: ResultStore;
   readonly bodies: BodyStore;
   readonly traces: TraceStore;
+  readonly batchRules: BatchesConfig;
+  readonly batches: BatchStore;
+  readonly intake: BatchIntake;
 }
