@@ -1,3 +1,7 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
 import type Anthropic from "@anthropic-ai/sdk";
 import { BadRequestError, NotFoundError } from "@anthropic-ai/sdk";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -7,6 +11,7 @@ import { createCatalogue } from "#shared/routing/catalogue.ts";
 import { startSimulator, type Simulator } from "../../services/simulator/simulator.ts";
 import { get, post, sdk, sdkV0 } from "../support/clients.ts";
 import { eventually } from "../support/eventually.ts";
+import { startRedis } from "../support/redis-process.ts";
 import { startStack, type Stack } from "../support/stack.ts";
 
 // Batches as callers see them: official clients in front, the simulator behind, the real processes between.
@@ -270,6 +275,42 @@ test("under a prefix, the results' address keeps it", async () => {
   expect(untrusted.json).toMatchObject({ results_url: `${stack.url}${batchesPath}/${id}/results` });
 });
 
+test("a Redis that is killed and starts again from its append-only file loses no item and doubles none", async () => {
+  const dir = await mkdtemp(join(tmpdir(), "sluice-aof-"));
+  await using redis = await startRedis({ dir });
+  await using own = await startStack({
+    upstreams: [simulator],
+    redisUrl: redis.url,
+    config: { models: { [model]: { routes: ["one"] } } },
+  });
+  const requests = Array.from({ length: 300 }, (_, at) => item(`a${at}`, `[sim: slow-first-byte=150ms] aof ${at}`));
+  const batches = sdk(own, { maxRetries: 3 }).messages.batches;
+  const { id } = await batches.create({ requests });
+  for (let kill = 0; kill < 2; kill++) {
+    await expect.poll(() => simulator.inFlight, { timeout: 15_000 }).toBeGreaterThan(0);
+    await redis.kill();
+    await redis.start();
+  }
+  const batch = await eventually(
+    async () => {
+      const found = await batches.retrieve(id);
+      expect(found.processing_status).toBe("ended");
+      return found;
+    },
+    { timeoutMs: 40_000, everyMs: 100 },
+  );
+  expect(batch.request_counts).toMatchObject({ succeeded: 300, errored: 0 });
+  const seen = new Set<string>();
+  for await (const line of await batches.results(id)) seen.add(line.custom_id);
+  expect(seen.size).toBe(300);
+  const { json } = await get({ url: simulator.url, key: "sim-1" }, "/__sim/requests");
+  const asked = Object.entries((json as { by_prompt: Record<string, number> }).by_prompt).filter(([prompt]) =>
+    prompt.includes("aof"),
+  );
+  for (const [prompt, times] of asked) expect(times, prompt).toBe(1);
+  await rm(dir, { recursive: true, force: true });
+});
+
 test("a process killed at any moment loses no item and doubles none", async () => {
   const requests = Array.from({ length: 300 }, (_, at) => item(`k${at}`, `[sim: slow-first-byte=100ms] kill ${at}`));
   const { id } = await sdk(stack).messages.batches.create({ requests });
@@ -282,4 +323,11 @@ test("a process killed at any moment loses no item and doubles none", async () =
   }
   expect((await ended(id, 50_000)).request_counts).toMatchObject({ succeeded: 300, errored: 0 });
   expect((await resultsOf(id)).size).toBe(300);
+  // Only what a lost worker had sent may have been sent twice.
+  const { json } = await get({ url: simulator.url, key: "sim-1" }, "/__sim/requests");
+  const asked = Object.entries((json as { by_prompt: Record<string, number> }).by_prompt).filter(([prompt]) =>
+    prompt.includes("] kill "),
+  );
+  expect(asked).toHaveLength(300);
+  for (const [prompt, times] of asked) expect(times, prompt).toBeLessThanOrEqual(2);
 });

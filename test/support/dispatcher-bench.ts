@@ -26,6 +26,7 @@ export interface DispatcherBench {
   readonly replies: ReplyBus;
   readonly redis: RedisConnection;
   readonly dispatcher: Dispatcher;
+  readonly prefix: string;
   /** Calls that the worker was given. */
   readonly calls: readonly WorkerCall[];
   /** How the worker answers from now on. */
@@ -69,6 +70,7 @@ export async function startDispatcherBench(
     results,
     replies,
     redis,
+    prefix,
     calls,
     answer: async () => answerOf("hello"),
     run: (job, timeoutMs = 10_000) => runJob(bench, job, timeoutMs),
