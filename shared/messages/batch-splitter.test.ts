@@ -19,8 +19,13 @@ function split(chunks: readonly Buffer[], limits: { bytes?: number; requests?: n
 const elements = [
   `{"custom_id":"a","params":{"x":["]","}",{"y":"\\"\\\\"}]}}`,
   `{}`,
+  `{"long":"${"x".repeat(40)}\\\\","quoted":"${"y".repeat(30)}\\\\\\"}${"z".repeat(50)}\\"]"}`,
   `{"deep":[[[{"{":"[\\u005d"}]]],"emoji":"🙂"}`,
 ];
+test("the samples are JSON", () => {
+  for (const element of elements) expect(JSON.parse(element)).toBeTypeOf("object");
+});
+
 const body = Buffer.from(` {\n "requests" :\t[ ${elements.join(" ,\r\n ")} ] } \n`);
 
 test("gives each request's bytes, wherever the body is cut in two", () => {

@@ -58,6 +58,8 @@ const steps: Readonly<Record<Place, ReadonlyMap<number, Place>>> = {
   done: nowhere,
 };
 
+/** How much of a string is looked at byte by byte before leaping on; see json-scanner. */
+const nearBytes = 24;
 /** Every character of `requests` as `\uXXXX`; a longer name is another. */
 const longestKeyBytes = 60;
 
@@ -180,16 +182,24 @@ export class BatchSplitter {
       this.#escaped = false;
       at += 1;
     }
+    let near = 0;
     while (at < end) {
       const byte = chunk[at]!;
       at += 1;
       if (inString) {
+        near += 1;
         if (byte === quote) inString = false;
-        else if (byte === backslash && (at += 1) > end) {
-          this.#escaped = true;
-          at = end;
+        else if (byte === backslash) {
+          near = 0;
+          at += 1;
+        } else if (near === nearBytes) {
+          near = 0;
+          at = leap(chunk, at);
         }
-      } else if (byte === quote) inString = true;
+      } else if (byte === quote) {
+        inString = true;
+        near = 0;
+      }
       // `{` and `[` have the same low bits, and so have `}` and `]`.
       else if ((byte & 0xdf) === openBracket) depth += 1;
       else if ((byte & 0xdf) === closeBracket && (depth -= 1) === 0) {
@@ -201,6 +211,8 @@ export class BatchSplitter {
     }
     this.#depth = depth;
     this.#inString = inString;
+    // A backslash at the very end: what it escapes comes with the next chunk.
+    this.#escaped = at > end;
     this.#keep(chunk.subarray(from, end));
     this.#checkSize(this.#partBytes);
     return end;
@@ -237,6 +249,14 @@ export class BatchSplitter {
     this.#partBytes = 0;
     return whole;
   }
+}
+
+/** The next quote of a string, or the first of the backslashes right before it; the chunk's end if it has none. */
+function leap(chunk: Buffer, start: number): number {
+  const found = chunk.indexOf(quote, start);
+  let at = found === -1 ? chunk.length : found;
+  while (at > start && chunk[at - 1] === backslash) at -= 1;
+  return at;
 }
 
 function unknownMember(): GatewayError {

@@ -13,6 +13,8 @@ export interface BatchCodec {
 
 /** Above this the event loop would stand still for more than a millisecond. */
 const mostAtOnceBytes = 131_072;
+const leastChunkBytes = 256;
+const mostChunkBytes = 65_536;
 
 export function createBatchCodec(sealer: Sealer | undefined): BatchCodec {
   const seal = (bytes: Buffer, place: string): Buffer => (sealer ? sealer.seal(bytes, place) : bytes);
@@ -28,7 +30,9 @@ export function createBatchCodec(sealer: Sealer | undefined): BatchCodec {
 
 /** Level 1 takes half the time of the default and gives as much on prompts. */
 function optionsFor(pledgedSrcSize: number): ZstdOptions {
-  return { params: { [constants.ZSTD_c_compressionLevel]: 1 }, pledgedSrcSize };
+  // By default every call allocates 16 KiB for its output, of which a short one keeps all.
+  const chunkSize = Math.min(mostChunkBytes, pledgedSrcSize + leastChunkBytes);
+  return { params: { [constants.ZSTD_c_compressionLevel]: 1 }, pledgedSrcSize, chunkSize };
 }
 
 function compress(bytes: Buffer): Promise<Buffer> {

@@ -59,7 +59,7 @@ export interface OpenIntake {
 
 const flushBytes = 262_144;
 /** Writes under way: enough to keep Redis busy, few enough to know of its trouble soon. */
-const mostWrites = 4;
+const mostWrites = 2;
 /** What is stored of a batch that is not made goes after this. */
 const halfMadeTtlMs = 120_000;
 const mostMemory = 0.7;
