@@ -13,6 +13,7 @@ import { get, post, sdk, sdkV0 } from "../support/clients.ts";
 import { eventually } from "../support/eventually.ts";
 import { startRedis } from "../support/redis-process.ts";
 import { startStack, type Stack } from "../support/stack.ts";
+import { startUpstream } from "../support/upstream.ts";
 
 // Batches as callers see them: official clients in front, the simulator behind, the real processes between.
 
@@ -239,16 +240,28 @@ describe("a batch by the official SDK", () => {
 });
 
 test("items go out with the version and betas of the call that made the batch, and their bytes as they came", async () => {
-  const body = `{ "requests" : [ {"params": {"messages":[{"content":"bytes \\u0041","role":"user"}],  "max_tokens":50,"model":"${model}"},"custom_id":"b"} ] }`;
-  const created = await post(stack, body, {
-    path: batchesPath,
-    headers: { "anthropic-beta": "output-300k-2026-03-24", "anthropic-version": "2026-10-21" },
-  });
-  const { id } = created.json as { id: string };
-  await ended(id);
-  const { json } = await get({ url: simulator.url, key: "sim-1" }, "/__sim/requests");
-  expect(JSON.stringify(json)).toContain("bytes A");
-  expect((await resultsOf(id)).get("b")).toMatchObject({ message: { content: [{ text: "You said: bytes A" }] } });
+  const upstream = await startUpstream();
+  const own = await startStack({ upstreams: [upstream], config: { models: { [model]: { routes: ["one"] } } } });
+  try {
+    const params = `{"messages":[{"content":"bytes \\u0041","role":"user"}],  "max_tokens":50, "model":"${model}"}`;
+    const created = await post(own, `{ "requests" : [ {"params": ${params},"custom_id":"b"} ] }`, {
+      path: batchesPath,
+      headers: { "anthropic-beta": "output-300k-2026-03-24,x-1", "anthropic-version": "2026-10-21" },
+    });
+    expect(created.status).toBe(200);
+    await expect.poll(() => upstream.requests.length).toBe(1);
+    const [request] = upstream.requests;
+    expect(request?.body.toString()).toBe(params);
+    expect(request?.headers).toMatchObject({
+      "anthropic-beta": "output-300k-2026-03-24,x-1",
+      "anthropic-version": "2026-10-21",
+      "x-api-key": "sim-1",
+    });
+    expect(request?.path).toBe("/v1/messages");
+  } finally {
+    await own.stop();
+    await upstream.close();
+  }
 });
 
 test("a limit or an overloaded provider delays items and does not fail them", async () => {
