@@ -1,9 +1,10 @@
-# One image for all processes; `command` chooses: gateway (as it is), worker, dispatcher, simulator.
+# One image for all processes; `command` chooses: gateway (as it is), worker, dispatcher, simulator; `npm run sluice` is the command line.
 FROM node:26-slim
 
 ENV NODE_ENV=production \
     SLUICE_HOST=0.0.0.0 \
-    SLUICE_OPS_PORT=9090
+    SLUICE_OPS_PORT=9090 \
+    NODE_COMPILE_CACHE=/tmp/sluice-compiled
 WORKDIR /srv/sluice
 
 COPY package.json package-lock.json .npmrc ./
@@ -12,6 +13,7 @@ RUN npm ci --omit=dev --no-audit --no-fund && npm cache clean --force
 COPY proto ./proto
 COPY shared ./shared
 COPY services ./services
+COPY cli ./cli
 
 USER node
 EXPOSE 8080 50051

@@ -2,8 +2,10 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
+    // One worker a core: the tests of processes wait more than they compute.
+    maxWorkers: 2,
     projects: [
-      { test: { name: "unit", include: ["{services,shared}/**/*.test.ts", "test/conformance/**/*.test.ts"] } },
+      { test: { name: "unit", include: ["{services,shared,cli}/**/*.test.ts", "test/conformance/**/*.test.ts"] } },
       {
         test: {
           name: "integration",

@@ -18,6 +18,8 @@ export interface LoadPlan {
   readonly durationMs: number;
   /** Calls a second, whatever the answers do; closed loop if absent. */
   readonly rate?: number;
+  /** An answer that comes later counts as an error; no limit if absent. */
+  readonly deadlineMs?: number;
   /** Connections come up over this time. */
   readonly rampMs?: number;
 }
@@ -116,14 +118,16 @@ class Call implements Dispatcher.DispatchHandler {
 
   #end(error: string | undefined): void {
     const tally = this.#tally();
-    if (tally && error === undefined) {
+    const latencyMs = (nowUs() - this.#startedAt) / 1000;
+    const isLate = latencyMs > (this.#plan.deadlineMs ?? Infinity);
+    if (tally && error === undefined && !isLate) {
       tally.calls += 1;
-      tally.latency.push((nowUs() - this.#startedAt) / 1000);
+      tally.latency.push(latencyMs);
       if (this.#firstAt > 0) tally.firstContent.push((this.#firstAt - this.#startedAt) / 1000);
     } else if (tally && (this.#status === 529 || this.#status === 429)) tally.shed += 1;
     else if (tally) {
       tally.errors += 1;
-      tally.firstError ??= error;
+      tally.firstError ??= error ?? "too late";
     }
     this.#done();
   }

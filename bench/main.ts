@@ -8,12 +8,16 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { measure } from "./measure.ts";
 import { start, stop, waitForPort } from "./processes.ts";
+import { growths, type GrowthName } from "./growth.ts";
+import { findKnee, flows, type FlowName } from "./knee.ts";
 import { profile } from "./profile.ts";
 import { markdown, plot, type Results } from "./report.ts";
 import { scenarioNames, scenarios, type ScenarioName } from "./scenarios.ts";
 import { directTarget, startBare, startPortkey, startSluice, type Target } from "./targets.ts";
 
 const help = `npm run bench -- [options]        the table: cost of a call beside direct and bare
+npm run bench -- growth [KIND]        with more processes, a deep queue, many keys; memory
+npm run bench -- knee [FLOW]          raised load until it breaks, then twice that for a minute [--mode when_waiting]
 npm run bench -- profile SCENARIO     CPU profiles of each process, and where their time goes [--mode when_waiting]
 
   --quick             one short repetition, under a minute
@@ -113,12 +117,18 @@ else {
   await waitForPort(upstreamPort);
   try {
     const [verb, scenario] = positionals;
+    const cpus = { ...(gatewayCpu ? { cpu: gatewayCpu } : {}), ...(loadCpu ? { loadCpu } : {}) };
+    const mode = flags.mode === "when_waiting" ? "when_waiting" : "always";
     if (verb === undefined) await table();
     else if (verb === "profile") {
       const [name] = chosen(scenario ?? "b");
-      const cpus = { ...(gatewayCpu ? { cpu: gatewayCpu } : {}), ...(loadCpu ? { loadCpu } : {}) };
-      const mode = flags.mode === "when_waiting" ? "when_waiting" : "always";
       await profile(name ?? "b", { workDir, upstreamUrl, mode, ...cpus });
+    } else if (verb === "growth") {
+      const kinds = scenario === undefined ? (Object.keys(growths) as GrowthName[]) : [scenario as GrowthName];
+      for (const kind of kinds) await growths[kind]({ workDir, upstreamUrl, ...cpus });
+    } else if (verb === "knee") {
+      const names = scenario === undefined ? (Object.keys(flows) as FlowName[]) : [scenario as FlowName];
+      for (const flow of names) await findKnee(flow, { workDir, upstreamUrl, mode, quick: flags.quick, ...cpus });
     } else throw new Error(`unknown command ${verb}\n\n${help}`);
   } finally {
     await stop(upstream);

@@ -4,7 +4,7 @@ export interface Scenario {
   readonly title: string;
   readonly pace: { readonly firstByteMs: number; readonly gapMs: number; readonly deltas: number };
   readonly load: Pick<LoadPlan, "path" | "stream" | "deltas" | "connections" | "promptBytes"> &
-    Partial<Pick<LoadPlan, "rate" | "rampMs">>;
+    Partial<Pick<LoadPlan, "rate" | "rampMs" | "deadlineMs">>;
   /** Milliseconds of a full and of a quick run. */
   readonly durationMs: readonly [full: number, quick: number];
 }

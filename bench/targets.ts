@@ -1,5 +1,6 @@
 /** What the bench can measure: the upstream directly, the bare gateway, Sluice in its two queue modes, and peers from npm. */
 import { mkdirSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensureRedisBinary } from "../services/local/ensure-redis-binary.ts";
 import { start, stop, waitForPort, waitForReady, type Started } from "./processes.ts";
@@ -107,7 +108,14 @@ export async function startSluice(options: StackOptions): Promise<Target> {
     ops += 1;
     const command = [process.execPath, ...(options.nodeArgs?.(service) ?? []), `services/${service}/main.ts`];
     const logFile = join(workDir, `${options.name}-${service}.log`);
-    const all = { NODE_ENV: "production", SLUICE_CONFIG: config, SLUICE_OPS_PORT: String(ops), ...env };
+    const compiled = join(tmpdir(), "sluice-bench-compiled");
+    const all = {
+      NODE_ENV: "production",
+      NODE_COMPILE_CACHE: compiled,
+      SLUICE_CONFIG: config,
+      SLUICE_OPS_PORT: String(ops),
+      ...env,
+    };
     processes.push(start(service, command, { ...pinned, logFile, env: all }));
     return ops;
   };

@@ -5,6 +5,7 @@ import { lanes, type CallJob, type Lane } from "#shared/queue/job.ts";
 import type { JobProducer } from "#shared/queue/job-producer.ts";
 import type { WorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { BatchFeed } from "#shared/store/batch-feed.ts";
+import type { CallRegistry } from "#shared/store/call-registry.ts";
 import type { RedisConnection } from "#shared/store/connect-redis.ts";
 import type { ItemStore } from "#shared/store/item-store.ts";
 import type { ResultStore } from "#shared/store/result-store.ts";
@@ -15,8 +16,9 @@ import { startBatchFeeder } from "./batches/feed-batch.ts";
 import { withItems } from "./batches/handle-item.ts";
 import { createItemRecorder } from "./batches/record-item.ts";
 import { createJobHandler } from "./handle-job.ts";
+import { createLanePace, paceTickMs, type LanePace } from "./lane-pace.ts";
 import { createRunningCalls } from "./running-calls.ts";
-import { createSettler } from "./settle.ts";
+import { createSettler, type Recorders } from "./settle.ts";
 import { watchCancels } from "./watch-cancels.ts";
 import { watchDepth } from "./watch-depth.ts";
 
@@ -26,6 +28,8 @@ export interface DispatcherDeps {
   readonly blocking: RedisConnection;
   readonly subscriber: RedisConnection;
   readonly results: ResultStore;
+  readonly calls: Pick<CallRegistry, "laterDeadline">;
+  readonly recorders: Recorders;
   readonly pool: WorkerPool;
   readonly producer: Pick<JobProducer, "add" | "remove" | "depth">;
   readonly feed: BatchFeed;
@@ -34,7 +38,7 @@ export interface DispatcherDeps {
   /** Most items of one batch in the lane. */
   readonly window: number;
   readonly prefix: string;
-  /** Jobs at a time, by lane. */
+  /** Jobs at a time, by lane; of the background lane the most. */
   readonly concurrency: Readonly<Record<Lane, number>>;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -56,19 +60,21 @@ const overdueEveryMs = 500;
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const { logger } = deps;
   const running = createRunningCalls();
-  const settler = createSettler({ ...deps, recorders: { item: createItemRecorder(deps) } });
-  const handlerDeps = { ...deps, running, settler };
+  const settler = createSettler({ ...deps, recorders: { ...deps.recorders, item: createItemRecorder(deps) } });
+  let backgroundPace: LanePace | undefined;
+  const handlerDeps = { ...deps, running, settler, onStoodBack: () => backgroundPace?.stoodBack(Date.now()) };
   const feeder = startBatchFeeder(deps);
   const stopCancels = watchCancels(running, deps);
   const stopDepth = watchDepth(deps);
-  const overdue = setInterval(() => running.endOverdue(Date.now()), overdueEveryMs).unref();
+  const laterDeadline = (callId: string): Promise<number | undefined> => deps.calls.laterDeadline(callId);
+  const overdue = setInterval(() => running.endOverdue(Date.now(), laterDeadline), overdueEveryMs).unref();
   const closed = new AbortController();
 
   function onFailed(job: CallJob, reason: string): void {
-    const { id: callId, deadlineAt } = job.head;
+    const { id: callId } = job.head;
     logger.error({ callId, reason }, "job failed");
     const outcome = errorOutcome(new GatewayError("internal", "Internal gateway error."), callId);
-    void settler.settle({ job, callId, outcome, replyTo: job.replyTo, deadlineAt }, closed.signal);
+    void settler.settle({ job, outcome }, closed.signal);
   }
 
   const consumers = lanes.map((lane) =>
@@ -82,6 +88,9 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       onFailed,
     }),
   );
+  const background = consumers[lanes.indexOf("background")];
+  if (background) backgroundPace = createLanePace(background, deps.concurrency.background);
+  const pacing = setInterval(() => backgroundPace?.tick(Date.now()), paceTickMs).unref();
   return {
     get running() {
       return sum(consumers);
@@ -97,6 +106,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       stopCancels();
       stopDepth();
       clearInterval(overdue);
+      clearInterval(pacing);
       closed.abort();
     },
   };

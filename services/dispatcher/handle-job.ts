@@ -1,10 +1,11 @@
-import type { CallBody, SentNote } from "#shared/messages/call.ts";
+import type { CallBody, CallHead, SentNote } from "#shared/messages/call.ts";
 import { errorOutcome } from "#shared/messages/error-outcome.ts";
 import { toGatewayError } from "#shared/messages/error.ts";
 import type { Outcome } from "#shared/messages/outcome.ts";
 import type { CallJob, Lane } from "#shared/queue/job.ts";
 import type { JobContext, ParkUntil } from "#shared/queue/job-consumer.ts";
 import type { WorkerPool } from "#shared/rpc/worker-pool.ts";
+import type { CallRegistry } from "#shared/store/call-registry.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { Metrics } from "#shared/telemetry/metrics.ts";
 import { type Admission, admitJob, type AdmitDeps } from "./admit-job.ts";
@@ -16,9 +17,12 @@ import { trailOf, wholeOutcome } from "./trail.ts";
 export interface JobHandlerDeps extends AdmitDeps {
   readonly pool: Pick<WorkerPool, "invoke">;
   readonly settler: Settler;
+  readonly calls: Pick<CallRegistry, "laterDeadline">;
   readonly running: RunningCalls;
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, "queueWaitSeconds" | "parkedTotal" | "redeliveredTotal">;
+  /** A background job found that interactive calls use what its targets take. */
+  readonly onStoodBack: () => void;
 }
 
 export type JobHandler = (job: CallJob, context: JobContext) => Promise<ParkUntil | undefined>;
@@ -31,27 +35,41 @@ const noWorkerParkMs = 1000;
  * it, and its outcome is settled before the job is completed, or the job is parked until a limit resets.
  */
 export function createJobHandler(lane: Lane, deps: JobHandlerDeps): JobHandler {
+  const asJob = lane === "background" ? asBackground : asItIs;
   const waited = deps.metrics.queueWaitSeconds.labels(lane);
   const redelivered = deps.metrics.redeliveredTotal.labels(lane);
   const parked = deps.metrics.parkedTotal.labels(lane);
-  return async (job, context) => {
+  return async (taken, context) => {
+    const job = asJob(taken);
     const takenAt = Date.now();
     if (context.redelivered) redelivered.inc();
-    else waited.observe(Math.max(0, takenAt - job.enqueuedAt) / 1000);
+    else if (!job.trail) waited.observe(Math.max(0, takenAt - job.enqueuedAt) / 1000);
     const admission = await admitJob(job, context, deps);
     if (admission.drop) return undefined;
     const ended = await runCall(job, { ...context, admission }, deps);
     // Given back meanwhile: whoever takes the job next gets the call from its worker.
     if (!ended || context.signal.aborted) return undefined;
+    if (ended.outcome.stoodBack) deps.onStoodBack();
     const outcome = wholeOutcome(job, ended.outcome, takenAt);
     if (ended.parkUntil !== undefined) {
       parked.inc();
+      ended.release?.();
       return { parkUntil: ended.parkUntil, trail: trailOf(outcome, Date.now()) };
     }
-    const { id: callId, deadlineAt } = job.head;
-    await deps.settler.settle({ job, callId, outcome, replyTo: job.replyTo, deadlineAt }, context.signal);
+    await deps.settler.settle({ job, outcome }, context.signal);
+    // Not before: while Redis is away the asking gateway finds the outcome at the worker, and nobody pays twice.
+    ended.release?.();
     return undefined;
   };
+}
+
+function asItIs(job: CallJob): CallJob {
+  return job;
+}
+
+/** Whatever lies in the background lane takes only what interactive calls leave, whoever put it there. */
+function asBackground(job: CallJob): CallJob {
+  return job.head.priority === "background" ? job : { ...job, head: { ...job.head, priority: "background" } };
 }
 
 export interface RunContext extends JobContext {
@@ -65,13 +83,16 @@ export interface RunContext extends JobContext {
 export interface CallEnd {
   readonly outcome: Outcome;
   readonly parkUntil?: number | undefined;
+  /** Lets the worker forget the outcome. */
+  readonly release?: (() => void) | undefined;
 }
 
 /** Undefined when the end is not ours to tell. */
 export async function runCall(job: CallJob, context: RunContext, deps: JobHandlerDeps): Promise<CallEnd | undefined> {
-  const { head } = job;
+  const head = await withLaterDeadline(job.head, deps);
   if (Date.now() >= head.deadlineAt) return { outcome: errorOutcome(timeIsUp(context.redelivered), head.id) };
   const call = deps.running.open(head.id, head.deadlineAt);
+  let release: (() => void) | undefined;
   try {
     const outcome = await deps.pool.invoke(
       {
@@ -84,10 +105,11 @@ export async function runCall(job: CallJob, context: RunContext, deps: JobHandle
         signal: call.signal,
         keepOrphan: true,
         reopened: context.redelivered || context.admission.doubtful,
+        hold: (letGo) => (release = letGo),
         ...(context.onSent ? { onSent: context.onSent } : undefined),
       },
     );
-    return outcome.blockedUntil === undefined ? { outcome } : parkOrAnswer(job, outcome, outcome.blockedUntil);
+    return { outcome, release, parkUntil: parkingTime(job, outcome) };
   } catch (reason) {
     return endOfFailure(job, call.signal.aborted ? call.signal.reason : reason, deps);
   } finally {
@@ -95,12 +117,20 @@ export async function runCall(job: CallJob, context: RunContext, deps: JobHandle
   }
 }
 
+/** Who joined the call may have given it more time than its first caller had; asked only when that is over. */
+async function withLaterDeadline(head: CallHead, { calls }: JobHandlerDeps): Promise<CallHead> {
+  if (Date.now() < head.deadlineAt) return head;
+  const later = await calls.laterDeadline(head.id).catch(() => undefined);
+  return later === undefined || later <= head.deadlineAt ? head : { ...head, deadlineAt: later };
+}
+
 function bodyOf(job: CallJob): CallBody {
   return job.bodyKey === undefined ? { bytes: Buffer.from(job.body ?? "") } : { key: job.bodyKey };
 }
 
-function parkOrAnswer({ head }: CallJob, outcome: Outcome, blockedUntil: number): CallEnd {
-  return { outcome, parkUntil: parkUntil({ blockedUntil, waitUntil: head.waitUntil, now: Date.now() }) };
+function parkingTime({ head }: CallJob, { blockedUntil }: Outcome): number | undefined {
+  if (blockedUntil === undefined) return undefined;
+  return parkUntil({ blockedUntil, waitUntil: head.waitUntil, now: Date.now() });
 }
 
 function endOfFailure({ head }: CallJob, reason: unknown, deps: JobHandlerDeps): CallEnd | undefined {

@@ -30,11 +30,36 @@ test("of two deliveries of one call the later is cancelled, and closing the earl
   expect(later.signal.aborted).toBe(true);
 });
 
-test("an overdue call is ended a moment after its deadline, not at it", () => {
+test("an overdue call is ended a moment after its deadline, not at it", async () => {
   const calls = createRunningCalls();
   const call = calls.open("call_1", 5000);
-  calls.endOverdue(5000 + overdueMs);
+  const never = (): Promise<undefined> => Promise.resolve(undefined);
+  calls.endOverdue(5000 + overdueMs, never);
+  await Promise.resolve();
   expect(call.signal.aborted).toBe(false);
-  calls.endOverdue(5001 + overdueMs);
+  calls.endOverdue(5001 + overdueMs, never);
+  await Promise.resolve();
   expect(call.signal.reason).toMatchObject({ code: "timed_out", shouldRetry: false });
+});
+
+test("an overdue call goes on when somebody who joined it has more time", async () => {
+  const calls = createRunningCalls();
+  const call = calls.open("call_1", 5000);
+  const later = (): Promise<number> => Promise.resolve(9000);
+  calls.endOverdue(5001 + overdueMs, later);
+  await Promise.resolve();
+  calls.endOverdue(9000 + overdueMs, later);
+  await Promise.resolve();
+  expect(call.signal.aborted).toBe(false);
+  calls.endOverdue(9001 + overdueMs, later);
+  await Promise.resolve();
+  expect(call.signal.aborted).toBe(true);
+});
+
+test("an overdue call is ended when nobody can be asked", async () => {
+  const calls = createRunningCalls();
+  const call = calls.open("call_1", 5000);
+  calls.endOverdue(5001 + overdueMs, () => Promise.reject(new Error("away")));
+  await Promise.resolve();
+  expect(call.signal.aborted).toBe(true);
 });

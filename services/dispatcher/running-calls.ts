@@ -6,8 +6,11 @@ export interface RunningCalls {
   open(callId: string, deadlineAt: number): RunningCall;
   /** Its caller is gone: false when it is not here. */
   cancel(callId: string): boolean;
-  /** Aborts the calls whose deadline passed more than a moment ago; a worker that is well has ended them by then. */
-  endOverdue(now: number): void;
+  /**
+   * Aborts the calls whose deadline passed more than a moment ago; a worker that is well has ended them by then. Asks
+   * for each whether somebody who joined it has given it more time.
+   */
+  endOverdue(now: number, laterDeadline: (callId: string) => Promise<number | undefined>): void;
   ids(): string[];
   readonly size: number;
 }
@@ -19,7 +22,8 @@ interface RunningCall {
 
 interface Entry extends RunningCall {
   readonly callId: string;
-  readonly deadlineAt: number;
+  deadlineAt: number;
+  isAsked: boolean;
   readonly controller: AbortController;
 }
 
@@ -36,6 +40,7 @@ export function createRunningCalls(): RunningCalls {
       const entry: Entry = {
         callId,
         deadlineAt,
+        isAsked: false,
         controller,
         signal: controller.signal,
         close: () => {
@@ -52,15 +57,27 @@ export function createRunningCalls(): RunningCalls {
       entry?.controller.abort(new GatewayError("cancelled", "The caller is gone."));
       return entry !== undefined;
     },
-    endOverdue: (now) => {
-      for (const { deadlineAt, controller } of entries)
-        if (deadlineAt + overdueMs < now && !controller.signal.aborted) controller.abort(timeIsUp());
+    endOverdue: (now, laterDeadline) => {
+      for (const entry of entries) {
+        if (entry.deadlineAt + overdueMs >= now || entry.isAsked || entry.signal.aborted) continue;
+        entry.isAsked = true;
+        laterDeadline(entry.callId).then(
+          (later) => extendOrEnd(entry, later),
+          () => extendOrEnd(entry, undefined),
+        );
+      }
     },
     ids: () => [...byId.keys()],
     get size() {
       return entries.size;
     },
   };
+}
+
+function extendOrEnd(entry: Entry, later: number | undefined): void {
+  entry.isAsked = false;
+  if (later !== undefined && later > entry.deadlineAt) entry.deadlineAt = later;
+  else entry.controller.abort(timeIsUp());
 }
 
 /** What a caller is told whose deadline passed. `wasSent`: a provider was asked, so a retry may be paid twice. */

@@ -5,16 +5,18 @@ import type { RedisConnection } from "#shared/store/connect-redis.ts";
 import type { ResultStore } from "#shared/store/result-store.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { Metrics } from "#shared/telemetry/metrics.ts";
-import type { Recorder } from "./recorder.ts";
+
+/** Writes down the outcome of a job that no gateway waits for; once, whatever comes twice. Rejects while Redis is away. */
+export interface Recorder {
+  record(job: CallJob, outcome: Outcome): Promise<"recorded" | "already">;
+}
+
+/** By what the job is for. */
+export type Recorders = Readonly<Partial<Record<JobRecord["kind"], Recorder>>>;
 
 interface Settlement {
-  /** If it says where its outcome is recorded, nobody waits for a reply. */
   readonly job: CallJob;
-  readonly callId: string;
   readonly outcome: Outcome;
-  /** The asking gateway's channel. */
-  readonly replyTo: string;
-  readonly deadlineAt: number;
 }
 
 type SettleResult = "recorded" | "already" | "given_up";
@@ -33,7 +35,7 @@ export interface Settler {
 export interface SettlerDeps {
   readonly redis: RedisConnection;
   readonly results: Pick<ResultStore, "settle">;
-  readonly recorders: Partial<Record<JobRecord["kind"], Recorder>>;
+  readonly recorders: Recorders;
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, "settledTotal">;
 }
@@ -50,7 +52,7 @@ export function createSettler(deps: SettlerDeps): Settler {
       const first = await settleOnce(settlement, deps);
       if (first) return first;
       unsettled += 1;
-      const deadline = withDeadline(signal, Math.max(settlement.deadlineAt, Date.now() + graceMs));
+      const deadline = withDeadline(signal, Math.max(settlement.job.head.deadlineAt, Date.now() + graceMs));
       try {
         return await keepTrying(settlement, deadline.signal, deps);
       } finally {
@@ -73,24 +75,25 @@ async function keepTrying(settlement: Settlement, signal: AbortSignal, deps: Set
       if (result) return result;
     }
   } catch {
-    deps.logger.warn({ callId: settlement.callId, code: settlement.outcome.code }, "outcome given up, Redis was away");
+    deps.logger.warn(
+      { callId: settlement.job.head.id, code: settlement.outcome.code },
+      "outcome given up, Redis was away",
+    );
     deps.metrics.settledTotal.inc({ result: "given_up" });
     return "given_up";
   }
 }
 
-async function settleOnce(settlement: Settlement, deps: SettlerDeps): Promise<SettleResult | undefined> {
+async function settleOnce({ job, outcome }: Settlement, deps: SettlerDeps): Promise<SettleResult | undefined> {
+  const recorder = job.record && deps.recorders[job.record.kind];
   try {
-    const result = await record(settlement, deps);
+    const result = recorder
+      ? await recorder.record(job, outcome)
+      : await deps.results.settle(job.head.id, outcome, job.replyTo, job.keepMs);
     deps.metrics.settledTotal.inc({ result });
     return result;
   } catch (reason) {
-    deps.logger.debug({ callId: settlement.callId, err: reason }, "outcome not recorded yet");
+    deps.logger.debug({ callId: job.head.id, err: reason }, "outcome not recorded yet");
     return undefined;
   }
-}
-
-function record({ job, callId, outcome, replyTo }: Settlement, deps: SettlerDeps): Promise<"recorded" | "already"> {
-  const recorder = job.record && deps.recorders[job.record.kind];
-  return recorder ? recorder.record(job, outcome) : deps.results.settle(callId, outcome, replyTo);
 }

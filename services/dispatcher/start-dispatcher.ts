@@ -4,6 +4,7 @@ import { createJobProducer } from "#shared/queue/job-producer.ts";
 import { createWorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { Service, ServiceContext } from "#shared/runtime/run-service.ts";
 import { createBatchFeed } from "#shared/store/batch-feed.ts";
+import { createCallRegistry } from "#shared/store/call-registry.ts";
 import { connectRedis, type RedisConnection, type RedisPurpose } from "#shared/store/connect-redis.ts";
 import { createItemStore } from "#shared/store/item-store.ts";
 import { createRedisHealth } from "#shared/store/redis-health.ts";
@@ -11,6 +12,7 @@ import { createResultStore } from "#shared/store/result-store.ts";
 import { createTraceStore } from "#shared/store/trace-store.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { createDispatcher } from "./dispatcher.ts";
+import { createJobRecorder } from "./record-job.ts";
 
 /** Opens what a dispatcher needs and starts it; resolves once Redis is there. A worker may come later. */
 export async function startDispatcher(config: SluiceConfig, context: ServiceContext): Promise<Service> {
@@ -27,10 +29,10 @@ export async function startDispatcher(config: SluiceConfig, context: ServiceCont
   const sealing = encryptionKey === undefined ? {} : { encryptionKey };
   const ttlMs = config.outcomes.ttlMs;
   const results = context.own(createResultStore({ redis, subscriber, prefix, ttlMs, ...sealing }));
+  const traces = context.own(createTraceStore({ redis, prefix, ttlMs: config.trace.ttlMs, logger }));
   const producer = context.own(createJobProducer(redis, { prefix }));
   const feed = createBatchFeed({ redis, subscriber, prefix, holder, ...sealing });
   const items = createItemStore({ redis, prefix, ...sealing });
-  const traces = context.own(createTraceStore({ redis, prefix, ttlMs: config.trace.ttlMs, logger }));
   await Promise.all([redis.ready(context.signal), blocking.ready(context.signal)]);
   const dispatcher = context.own(
     createDispatcher({
@@ -38,16 +40,18 @@ export async function startDispatcher(config: SluiceConfig, context: ServiceCont
       blocking,
       subscriber,
       results,
+      calls: createCallRegistry({ redis, prefix }),
+      recorders: { job: createJobRecorder({ results, traces, logger }) },
       pool,
       producer,
-      prefix,
-      logger,
-      metrics,
       feed,
       items,
       traces,
       window: config.batches.window,
+      prefix,
       concurrency: config.lanes,
+      logger,
+      metrics,
     }),
   );
   return {

@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from "node:http";
-import type { AnswerHead, Outcome } from "#shared/messages/outcome.ts";
+import { waitedMs, type AnswerHead, type Outcome } from "#shared/messages/outcome.ts";
 import type { Answer } from "./answer.ts";
-import { waitedMs } from "./call/open-call.ts";
+import type { Trail } from "./call/capacity.ts";
 
 /** An outcome as the caller gets it. */
 export function answerFromOutcome(outcome: Outcome): Answer {
@@ -13,13 +13,13 @@ export function answerFromOutcome(outcome: Outcome): Answer {
   return { status: outcome.status, headers, body: outcome.body };
 }
 
-/** The headers of a stream that begins. */
-export function streamHeaders(head: AnswerHead, queueMs: number): OutgoingHttpHeaders {
+/** The headers of a stream that begins; `trail`: what came before it was opened for the last time. */
+export function streamHeaders(head: AnswerHead, trail: Trail | undefined): OutgoingHttpHeaders {
   return {
     ...head.headers,
     "x-sluice-provider": head.provider,
     "x-sluice-model": head.model,
-    "x-sluice-attempts": head.attempts,
-    "x-sluice-queue-ms": queueMs,
+    "x-sluice-attempts": head.attempts + (trail?.attempts.length ?? 0),
+    "x-sluice-queue-ms": trail === undefined ? 0 : waitedMs(trail.waits),
   };
 }

@@ -1,5 +1,5 @@
-import Fastify, { type FastifyInstance } from "fastify";
-import { GatewayError } from "#shared/messages/error.ts";
+import Fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
+import { GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import { createCallClock } from "./call-clock.ts";
 import { newCallId } from "./call/call-id.ts";
 import { createQueuedCalls } from "./call/queued-calls.ts";
@@ -11,7 +11,11 @@ import { closeIdleWhileClosing } from "./plugins/close-idle.ts";
 import { registerCors } from "./plugins/cors.ts";
 import { answerBrokenHttp, registerErrors, sendError, unknownPath } from "./plugins/errors.ts";
 import { batchRoutes, type BatchEndpoint } from "./routes/batches.ts";
+import type { Caller } from "./plugins/keyring.ts";
 import { callRoute, type CallRouteDeps } from "./routes/calls.ts";
+import { jobEventsRoute } from "./routes/job-events.ts";
+import { limitsRoute } from "./routes/limits.ts";
+import { cancelJobRoute, jobListRoute, jobRoute } from "./routes/jobs.ts";
 import { modelByIdRoute, modelListRoute } from "./routes/models.ts";
 import { requestRoute } from "./routes/requests.ts";
 import { createTurnQueue } from "./turn-queue.ts";
@@ -34,10 +38,11 @@ export function buildApp(deps: GatewayDeps): FastifyInstance {
     budget: createBodyBudget(deps.server.bodyBudgetBytes),
     queued: createQueuedCalls(deps, clock),
   };
-  app.addHook("onClose", (_app, done) => {
+  app.addHook("onClose", async () => {
+    // Streams without a caller hold no connection that would be waited for.
+    await deps.recordings.idle();
     calls.queued.close();
     clock.close();
-    done();
   });
 
   registerCors(app, deps.server.corsOrigins);
@@ -45,6 +50,7 @@ export function buildApp(deps: GatewayDeps): FastifyInstance {
   registerErrors(app, deps.logger);
   closeIdleWhileClosing(app);
 
+  const jobEvents = jobEventsRoute(calls);
   for (const { prefix, claudeOnly } of prefixes) {
     const serve = (path: string, handlers: EndpointHandlers): void =>
       serveEndpoint(app, `${prefix}/v1${path}`, handlers);
@@ -53,7 +59,12 @@ export function buildApp(deps: GatewayDeps): FastifyInstance {
     serveBatches(serve, { prefix, claudeOnly }, calls);
     serve("/models", { GET: modelListRoute({ claudeOnly }, deps) });
     serve("/models/*", { GET: modelByIdRoute({ claudeOnly }, deps) });
+    serve("/jobs/:id/events", { GET: jobEvents });
+    serve("/jobs", { GET: jobListRoute(deps) });
+    serve("/jobs/:id", { GET: jobRoute(deps) });
+    serve("/jobs/:id/cancel", { POST: cancelJobRoute(deps) });
     serve("/requests/:id", { GET: requestRoute(deps) });
+    serve("/limits", { GET: limitsRoute(deps, claudeOnly) });
   }
   return app;
 }
@@ -77,7 +88,7 @@ const tcpKeepAliveMs = 30_000;
 const maxHeaderBytes = 65_536;
 const maxIdLength = 1024;
 /** Bodies are read by whoever needs one, after authentication: Fastify reads none. */
-const methodsWithBody = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+const methodsWithBody = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"];
 
 function createServer(deps: GatewayDeps): FastifyInstance {
   const app = Fastify({
@@ -95,12 +106,14 @@ function createServer(deps: GatewayDeps): FastifyInstance {
       keepAliveInitialDelay: tcpKeepAliveMs,
       noDelay: true,
       maxHeaderSize: maxHeaderBytes,
+      // Node would answer without a word; nothing here depends on the host.
+      requireHostHeader: false,
     },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: maxIdLength },
     clientErrorHandler: answerBrokenHttp,
     // A path that is no path: hooks have not run, so who asks is found out here.
     frameworkErrors: (_error, request, reply) => {
-      void Promise.resolve(authenticate(request, deps)).then((caller) =>
+      void whoAsks(request, deps).then((caller) =>
         sendError(request, reply, caller instanceof GatewayError ? caller : unknownPath(request)),
       );
     },
@@ -108,5 +121,15 @@ function createServer(deps: GatewayDeps): FastifyInstance {
   for (const method of methodsWithBody) app.addHttpMethod(method, { hasBody: false, overrideExisting: true });
   // `expect: 100-continue` is answered when the body is wanted: whoever is refused need not send it.
   app.server.on("checkContinue", (request, response) => app.routing(request, response));
+  // Expectations we do not know are not met and not refused; Node would refuse them without a word.
+  app.server.on("checkExpectation", (request, response) => app.routing(request, response));
   return app;
+}
+
+async function whoAsks(request: FastifyRequest, deps: GatewayDeps): Promise<Caller | GatewayError> {
+  try {
+    return await authenticate(request, deps);
+  } catch (reason) {
+    return toGatewayError(reason);
+  }
 }

@@ -1,10 +1,19 @@
 import type { FastifyInstance, HTTPMethods, RouteHandlerMethod } from "fastify";
-import { GatewayError } from "#shared/messages/error.ts";
-import { sendError } from "./plugins/errors.ts";
+import { sendError, wrongMethod } from "./plugins/errors.ts";
 
 export type EndpointHandlers = Readonly<Partial<Record<"GET" | "POST" | "DELETE", RouteHandlerMethod>>>;
 
-const allMethods: readonly HTTPMethods[] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
+const allMethods: readonly HTTPMethods[] = [
+  "DELETE",
+  "GET",
+  "HEAD",
+  "OPTIONS",
+  "PATCH",
+  "POST",
+  "PUT",
+  "QUERY",
+  "TRACE",
+];
 
 /**
  * One path with everything that can be asked of it: other methods are 405, and a doubled `/v1/v1`, from a base URL
@@ -23,6 +32,6 @@ export function serveEndpoint(app: FastifyInstance, path: string, handlers: Endp
 function refuseMethod(allow: string): RouteHandlerMethod {
   return (request, reply) => {
     reply.raw.setHeader("allow", allow);
-    sendError(request, reply, new GatewayError("method_not_allowed", `${request.method} is not possible here.`));
+    sendError(request, reply, wrongMethod(request));
   };
 }

@@ -2,8 +2,10 @@ import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { ErrorEnvelope } from "#shared/messages/error.ts";
 import { encodeSseEvent, pingComment, pingEvent } from "#shared/messages/sse.ts";
+import { writeAnswer, type Answer } from "./answer.ts";
 import { followTail, isEventBorder } from "./event-border.ts";
 import { frameChunks } from "./frame-chunks.ts";
+import type { StreamReply } from "./stream-reply.ts";
 import type { TurnQueue } from "./turn-queue.ts";
 
 export interface SseReplyOptions {
@@ -24,7 +26,7 @@ const farewellMs = 10_000;
  * States: silent (nothing sent) → open (200 and perhaps comments) → ended. What is written during one turn leaves in
  * one write at its end. While the socket is full nothing is reported as consumed, so the sender stands still.
  */
-export class SseReply {
+export class SseReply implements StreamReply {
   readonly #response: ServerResponse;
   readonly #options: SseReplyOptions;
   #state: "silent" | "open" | "ended" = "silent";
@@ -54,12 +56,10 @@ export class SseReply {
     return this.#state === "ended";
   }
 
-  /** Since when nothing has been written. */
   get writtenAt(): number {
     return this.#writtenAt;
   }
 
-  /** Sends status and headers; once. `request-id` is ours unless the headers bring one. */
   begin(status: number, headers: OutgoingHttpHeaders, now: number): void {
     if (this.#state !== "silent") return;
     this.#state = "open";
@@ -72,17 +72,14 @@ export class SseReply {
     this.#response.writeHead(status, headers);
   }
 
-  /** A comment: before `message_start` clients know no `ping` event. */
   comment(now: number): void {
     this.#insert(pingComment, now);
   }
 
-  /** A `ping` event, if the bytes so far end at an event's border; else nothing. */
   ping(now: number): void {
     if (this.#pendingBytes === 0 && isEventBorder(this.#tail)) this.#insert(pingEvent, now);
   }
 
-  /** Bytes of the answer, as they came. */
   write(chunk: Buffer): void {
     if (this.#state !== "open") return;
     if (this.#pending.push(chunk) === 1) this.#options.turns.add(this);
@@ -117,12 +114,17 @@ export class SseReply {
     return hasRoom;
   }
 
+  answer(answer: Answer): void {
+    if (this.#state !== "silent") return;
+    this.#state = "ended";
+    writeAnswer(this.#response, this.#options.callId, answer);
+  }
+
   /** Leaves the response to somebody else; only while nothing was sent. */
   release(): void {
     this.#state = "ended";
   }
 
-  /** The end of a complete answer. */
   end(): void {
     this.flush(this.#writtenAt);
     if (this.#state !== "open") return;
@@ -130,7 +132,6 @@ export class SseReply {
     this.#response.end();
   }
 
-  /** The end of an answer whose own last event was an error: the connection goes with it. */
   endBroken(): void {
     this.flush(this.#writtenAt);
     if (this.#state !== "open") return;
@@ -140,12 +141,12 @@ export class SseReply {
     this.#destroyLater();
   }
 
-  /** An `error` event of ours, then the end of answer and connection. */
-  fail(envelope: ErrorEnvelope): void {
+  fail(envelope: ErrorEnvelope, eventId?: number): void {
     this.flush(this.#writtenAt);
     if (this.#state !== "open") return;
     const event = encodeSseEvent("error", envelope);
     if (isEventBorder(this.#tail)) {
+      if (eventId !== undefined) this.#response.write(`id: ${eventId}\n`);
       this.#response.write(event);
       this.endBroken();
       return;

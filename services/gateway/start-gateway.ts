@@ -8,14 +8,20 @@ import type { Service, ServiceContext } from "#shared/runtime/run-service.ts";
 import { createBatchIntake } from "#shared/store/batch-intake.ts";
 import { createBatchStore } from "#shared/store/batch-store.ts";
 import { createBodyStore } from "#shared/store/body-store.ts";
-import { connectRedis } from "#shared/store/connect-redis.ts";
+import { createEventLog } from "#shared/store/event-log.ts";
+import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
+import { createCallRegistry } from "#shared/store/call-registry.ts";
+import { createClaimStore } from "#shared/store/claim-store.ts";
+import { createJobStore } from "#shared/store/job-store.ts";
 import { createKeyLimits } from "#shared/store/key-limits.ts";
 import { createRedisHealth } from "#shared/store/redis-health.ts";
 import { createReplyBus } from "#shared/store/reply-bus.ts";
 import { createResultStore } from "#shared/store/result-store.ts";
+import { createTapeStore } from "#shared/store/tape-store.ts";
 import { createTraceStore } from "#shared/store/trace-store.ts";
-import { metrics } from "#shared/telemetry/metrics.ts";
 import { buildApp } from "./app.ts";
+import { createRecordings } from "./detach/recordings.ts";
+import { createFleetView } from "./fleet-view.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
 import { createKeyring } from "./plugins/keyring.ts";
 import { createLoadGuard } from "./plugins/load-guard.ts";
@@ -62,7 +68,11 @@ export async function startGateway(config: SluiceConfig, context: Omit<ServiceCo
         openCalls: deps.guard.openCalls,
       }),
       async drain(signal) {
-        signal.addEventListener("abort", () => app.server.closeAllConnections(), { once: true });
+        const end = (): void => {
+          app.server.closeAllConnections();
+          deps.recordings.close();
+        };
+        signal.addEventListener("abort", end, { once: true });
         await app.close();
       },
     },
@@ -85,10 +95,15 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
   const health = own(createRedisHealth({ redis }));
   const replies = own(createReplyBus({ subscriber, prefix, instanceId, logger, ...sealed }));
   const { address, token, tls } = config.workers;
+  const { ttlMs: eventsTtlMs, maxBytes, maxReaders } = config.events;
+  const connectSubscriber = (): RedisConnection => connectRedis(url, "subscriber", { logger });
+  const events = own(createEventLog({ redis, connectSubscriber, prefix, ttlMs: eventsTtlMs, ...sealed }));
+  const producer = own(createJobProducer(redis, { prefix }));
   const deps: GatewayDeps = {
     server: config.server,
     rerunSent: config.engine.rerunSent,
-    queueUse: config.queue.interactive,
+    queue: config.queue,
+    jobTimes: config.jobs,
     lanes: config.lanes,
     logger,
     catalogue: createCatalogue(config),
@@ -97,21 +112,26 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
     guard: own(createLoadGuard({ maxOpenCalls: config.server.maxWaiting })),
     keyLimits: createKeyLimits({ redis, prefix }),
     pool: own(createWorkerPool({ address, token, tls, peer: { kind: "gateway", id: instanceId }, logger })),
-    producer: own(createJobProducer(redis, { prefix })),
+    producer,
     replies,
     results: own(createResultStore({ redis, prefix, ttlMs: config.outcomes.ttlMs, ...sealed })),
+    calls: createCallRegistry({ redis, prefix, ...sealed }),
+    claims: createClaimStore({ redis, prefix }),
+    jobs: createJobStore({ redis, prefix }),
+    tapes: createTapeStore({ redis, prefix, ...sealed }),
     bodies: createBodyStore({ redis, prefix, ...sealed }),
     traces: own(createTraceStore({ redis, prefix, ttlMs: config.trace.ttlMs, logger })),
     batchRules: config.batches,
     batches: createBatchStore({ redis: bulk, prefix, ...sealed }),
     intake: createBatchIntake({ redis: bulk, prefix, ...sealed }),
+    events,
+    eventReading: { maxReaders },
+    recordings: own(createRecordings({ log: events, maxBytes })),
+    fleet: createFleetView({ redis, producer, prefix }),
   };
   return {
     deps,
-    describeRedis: () => {
-      metrics.redisUp.set(redis.isReady ? 1 : 0);
-      return { state: health.isDegraded ? "degraded" : "ok", reasons: health.reasons() };
-    },
+    describeRedis: () => ({ state: health.isDegraded ? "degraded" : "ok", reasons: health.reasons() }),
     awaitRedis: () => replies.ready(AbortSignal.timeout(redisPatienceMs)).catch(() => undefined),
   };
 }

@@ -46,6 +46,13 @@ export class WholeReply {
     if (!this.#response.writableNeedDrain) this.#response.write(space);
   }
 
+  /** Leaves the response to somebody else; false when something was sent already, or the caller left. */
+  release(): boolean {
+    if (this.#state !== "silent") return false;
+    this.#state = "ended";
+    return true;
+  }
+
   answer(answer: Answer): void {
     const state = this.#state;
     if (state === "ended") return;

@@ -5,6 +5,7 @@ function options(overrides: Partial<ChildrenOptions> = {}): ChildrenOptions {
   let port = 5000;
   return {
     root: "/srv",
+    compileCache: "/data/compiled",
     workers: 1,
     dispatchers: 1,
     withSimulator: true,

@@ -92,6 +92,7 @@ async function decideEverything(found: Found, { options, context, ...setup }: Se
   const plan = await planChildren({
     ...found,
     root: context.root,
+    compileCache: join(dataDir, "compiled"),
     workers: options.workers,
     dispatchers: options.dispatchers,
     withSimulator: found.usesSimulator,

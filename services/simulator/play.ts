@@ -83,20 +83,23 @@ function* withFaults(answer: StreamedAnswer, scenario: Scenario, ending: { how: 
     if (frame.tokens > 0) {
       const fault = faultAt(scenario, deltas++);
       if (fault !== undefined) {
-        if (fault === "fault" && (scenario.errorBeforeContent || scenario.errorAfter !== undefined))
+        if (fault === "fault" && scenario.errorAfter !== undefined)
           yield withLineEnds({ text: answer.errorFrame(), tokens: 0 }, scenario);
         ending.how = fault;
         return;
       }
     }
     yield withLineEnds(frame, scenario);
+    if (!scenario.errorBeforeContent) continue;
+    // Behind the first event, which opens the message.
+    yield withLineEnds({ text: answer.errorFrame(), tokens: 0 }, scenario);
+    return;
   }
   ending.how = "end";
 }
 
 /** What goes wrong in front of the delta with this index. */
 function faultAt(scenario: Scenario, delta: number): Ending | undefined {
-  if (delta === 0 && scenario.errorBeforeContent) return "fault";
   if (delta === scenario.errorAfter || delta === scenario.endAfter) return "fault";
   if (delta === scenario.cutAfter) return "cut";
   return delta === scenario.stallAfter ? "stall" : undefined;

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { SluiceConfig } from "#shared/config/schema.ts";
 import { createCatalogue } from "#shared/routing/catalogue.ts";
 import { startWorkerServer, type WorkerServer } from "#shared/rpc/worker-server.ts";
@@ -5,12 +6,15 @@ import { withDeadline } from "#shared/runtime/deadline.ts";
 import type { Service, ServiceContext } from "#shared/runtime/run-service.ts";
 import { createAffinityStore } from "#shared/store/affinity.ts";
 import { createBodyStore } from "#shared/store/body-store.ts";
+import { createCallRegistry } from "#shared/store/call-registry.ts";
 import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
+import { createLimitsReporter } from "#shared/store/fleet-limits.ts";
 import { createTargetBoard } from "#shared/store/target-board.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { createEngineDeps } from "./engine/engine-deps.ts";
 import { createProviders } from "./engine/provider.ts";
 import { createCallHandler, streamLimits, type CallHandlerDeps } from "./handle-call.ts";
+import { reportLimits } from "./report-limits.ts";
 
 export interface Worker {
   readonly service: Service;
@@ -45,9 +49,15 @@ function openDeps(config: SluiceConfig, context: ServiceContext, redis: RedisCon
   const subscriber = context.own(connectRedis(url, "subscriber", { logger }));
   const board = context.own(createTargetBoard({ redis, subscriber, prefix, logger }));
   const { connectTimeoutMs } = config.engine;
+  const calls = createCallRegistry({ redis, prefix });
+  const laterDeadline = (callId: string): Promise<number | undefined> =>
+    calls.laterDeadline(callId).catch(() => undefined);
   const providers = context.own(createProviders(config.providers, { connectTimeoutMs }));
+  const engine = createEngineDeps({ config: config.engine, providers, board, metrics, laterDeadline });
+  const reporter = createLimitsReporter({ redis, prefix, workerId: randomUUID() });
+  context.own(reportLimits({ paces: engine.paces, reporter, metrics }));
   return {
-    engine: createEngineDeps({ config: config.engine, providers, board, metrics }),
+    engine,
     catalogue: createCatalogue(config),
     affinity: createAffinityStore({ redis, prefix }),
     bodies: createBodyStore({ redis, prefix, ...(encryptionKey === undefined ? {} : { encryptionKey }) }),

@@ -34,7 +34,7 @@ describe("sluice.example.yaml", () => {
     }
   });
 
-  test.each(["server", "redis", "workers", "engine", "lanes", "trace", "outcomes", "ops", "log"] as const)(
+  test.each(["server", "redis", "workers", "engine", "lanes", "trace", "outcomes", "events", "ops", "log"] as const)(
     "its section %s says the defaults",
     (section) => {
       const written = loadConfig({ SLUICE_CONFIG: example, ...environment });

@@ -9,10 +9,12 @@ export interface FileShape {
   readonly oidc?: readonly OidcShape[];
   readonly engine?: Members;
   readonly queue?: Members;
+  readonly jobs?: Members;
   readonly lanes?: Members;
   readonly trace?: Members;
   readonly outcomes?: Members;
   readonly batches?: Members;
+  readonly events?: Members;
   readonly ops?: Members;
   readonly log?: Members;
 }

@@ -1,13 +1,13 @@
 import type { FileShape, Members } from "./file-shape.ts";
 import { readKey, readOidc } from "./read-identities.ts";
 import { readModels, readProviders } from "./read-providers.ts";
-import type { BatchesConfig, RedisConfig, SluiceConfig, TlsConfig, WorkersConfig } from "./schema.ts";
+import type { RedisConfig, SluiceConfig, TlsConfig, WorkersConfig } from "./schema.ts";
 import { readSection } from "./section.ts";
 import * as sections from "./sections.ts";
 
 /** A file without faults as the configuration that the processes use. */
 export function readConfig(file: FileShape, secrets: "keep" | "drop"): SluiceConfig {
-  const server = readSection(sections.serverFields, file.server ?? {});
+  const server = readSection(sections.serverFields, file.server);
   const providers = readProviders(file, secrets);
   return {
     server: { ...server, publicUrl: server.publicUrl.replace(/\/+$/, "") },
@@ -17,19 +17,17 @@ export function readConfig(file: FileShape, secrets: "keep" | "drop"): SluiceCon
     models: readModels(file, providers),
     keys: (file.keys ?? []).map(readKey),
     oidc: (file.oidc ?? []).map(readOidc),
-    engine: readSection(sections.engineFields, file.engine ?? {}),
-    queue: readSection(sections.queueFields, file.queue ?? {}),
-    lanes: readSection(sections.lanesFields, file.lanes ?? {}),
-    trace: readSection(sections.traceFields, file.trace ?? {}),
-    outcomes: readSection(sections.outcomesFields, file.outcomes ?? {}),
-    batches: readBatches(file),
-    ops: readSection(sections.opsFields, file.ops ?? {}),
-    log: readSection(sections.logFields, file.log ?? {}),
+    engine: readSection(sections.engineFields, file.engine),
+    queue: readSection(sections.queueFields, file.queue),
+    jobs: readSection(sections.jobsFields, file.jobs),
+    lanes: readSection(sections.lanesFields, file.lanes),
+    trace: readSection(sections.traceFields, file.trace),
+    outcomes: readSection(sections.outcomesFields, file.outcomes),
+    events: readSection(sections.eventsFields, file.events),
+    batches: readSection(sections.batchesFields, file.batches),
+    ops: readSection(sections.opsFields, file.ops),
+    log: readSection(sections.logFields, file.log),
   };
-}
-
-function readBatches({ batches = {} }: FileShape): BatchesConfig {
-  return readSection(sections.batchesFields, batches);
 }
 
 function readRedis(written: Members): RedisConfig {

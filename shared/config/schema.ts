@@ -13,11 +13,13 @@ export interface SluiceConfig {
   readonly keys: readonly KeyConfig[];
   readonly oidc: readonly OidcConfig[];
   readonly engine: EngineConfig;
-  readonly queue: { readonly interactive: QueueUse };
+  readonly queue: QueueConfig;
+  readonly jobs: JobsConfig;
   readonly lanes: LanesConfig;
   readonly trace: { readonly ttlMs: number };
   readonly outcomes: { readonly ttlMs: number };
   readonly batches: BatchesConfig;
+  readonly events: EventsConfig;
   readonly ops: OpsConfig;
   readonly log: { readonly level: LogLevel };
 }
@@ -25,6 +27,17 @@ export interface SluiceConfig {
 export const queueUses = ["always", "when_waiting"] as const;
 /** Whether whole answers and counts always go through the queue, or only when there is something to wait for. */
 export type QueueUse = (typeof queueUses)[number];
+
+export interface QueueConfig {
+  readonly interactive: QueueUse;
+  /** How long a whole answer goes on after its last caller left. */
+  readonly lingerMs: number;
+}
+
+export interface JobsConfig {
+  readonly expiresAfterMs: number;
+  readonly keepMs: number;
+}
 
 export interface ServerConfig {
   readonly host: string;
@@ -169,6 +182,13 @@ export interface BatchesConfig {
   readonly maxOpenItems: number;
   /** Requests of one batch that are in the lane at a time. */
   readonly window: number;
+}
+
+/** Recordings of streams that outlive their callers. */
+interface EventsConfig {
+  readonly maxBytes: number;
+  readonly ttlMs: number;
+  readonly maxReaders: number;
 }
 
 /** Where /livez, /readyz and /metrics are; a port of 0 is off. */

@@ -21,7 +21,10 @@ export function closedObject(description: string, members: Record<string, TSchem
 }
 
 /** What a checked section of the file says, with the rest filled in. */
-export function readSection<F extends Fields>(fields: F, written: Readonly<Record<string, unknown>>): SectionOf<F> {
+export function readSection<F extends Fields>(
+  fields: F,
+  written: Readonly<Record<string, unknown>> = {},
+): SectionOf<F> {
   const entries = Object.entries(fields).map(([key, field]) => {
     const value = written[fileName(key, field)];
     return [key, value === undefined ? field.fallback : field.read(value)];

@@ -87,12 +87,25 @@ const interactive: Field<QueueUse> = {
   fallback: "always",
 };
 
-export const queueFields = { interactive };
+export const queueFields = {
+  interactive,
+  lingerMs: duration("How long a whole answer goes on after its caller left, for a retry to join it.", 5_000),
+};
+
+/** Asynchronous calls. */
+export const jobsFields = {
+  expiresAfterMs: duration("How long a job may take.", 86_400_000),
+  keepMs: duration("How long what came of a job can be read.", 86_400_000),
+};
 
 export const lanesFields = {
   interactive: integer("Whole answers that one dispatcher runs at a time.", 1_000, { min: 1, max: 100_000 }),
   count: integer("Token counts that one dispatcher runs at a time.", 200, { min: 1, max: 100_000 }),
-  background: integer("Background jobs that one dispatcher runs at a time.", 100, { min: 1, max: 100_000 }),
+  background: integer(
+    "Most background jobs that one dispatcher runs at a time; how many it runs follows what interactive calls leave.",
+    100,
+    { min: 1, max: 100_000 },
+  ),
 };
 
 export const traceFields = { ttlMs: duration("How long the trace of a call can be read.", 3_600_000) };
@@ -109,6 +122,12 @@ export const batchesFields = {
   keepResultsMs: duration("How long after its creation the results of a batch can be read.", 29 * 86_400_000),
   maxOpenItems: integer("Requests that may wait or run in all batches of one key.", 200_000, { min: 1, max: many }),
   window: integer("Requests of one batch that are in the queue at a time.", 500, { min: 1, max: 5_000 }),
+};
+
+export const eventsFields = {
+  maxBytes: size("Largest recording of a stream that outlives its caller.", 8 * 2 ** 20),
+  ttlMs: duration("How long a recording can be read after its last event.", 900_000),
+  maxReaders: integer("Recordings that one gateway reads out at a time.", 1_000, { min: 1, max: 100_000 }),
 };
 
 const opsPort = "Port of /livez, /readyz and /metrics; 0: off. SLUICE_OPS_PORT overrides it.";

@@ -35,6 +35,10 @@ export interface ForwardedHeaders {
 /** A message thread the call begins or continues; such state is bound to the target that holds it. */
 export type ThreadUse = { readonly type: "create" } | { readonly type: "continue"; readonly previousMessageId: string };
 
+export const priorities = ["interactive", "background"] as const;
+/** Whether somebody waits for the answer, or it may take what interactive calls leave. */
+export type Priority = (typeof priorities)[number];
+
 /** Everything the gateway knows of a call besides its body. Travels as JSON over queue and session. */
 export interface CallHead {
   /** `call_…`, unique; also the BullMQ job id. */
@@ -55,6 +59,8 @@ export interface CallHead {
   readonly thread?: ThreadUse;
   /** Id of a container the call goes on in. */
   readonly container?: string;
+  /** Only on background work; interactive otherwise. */
+  readonly priority?: "background";
   /** Milliseconds since the epoch. */
   readonly acceptedAt: number;
   /** Milliseconds since the epoch: whole answers and counts end by then, a stream has its first content by then. */

@@ -75,6 +75,8 @@ export interface Outcome extends CallFacts {
    * owner of the call may open it again at that time, or give this outcome's answer.
    */
   readonly blockedUntil?: number;
+  /** Beside `blockedUntil`: there are targets free, but what they take is left to interactive calls. */
+  readonly stoodBack?: true;
 }
 
 /** The beginning of a streamed answer. */
@@ -89,4 +91,11 @@ export interface AnswerHead {
 /** How a stream that had begun ended. `complete` is the only success. */
 export interface StreamTrailer extends CallFacts {
   readonly end: "complete" | "error_event" | "cut";
+}
+
+/** The time a call stood still for want of capacity; back-off between attempts is not of it. */
+export function waitedMs(waits: readonly Wait[]): number {
+  let ms = 0;
+  for (const wait of waits) if (wait.kind !== "backoff") ms += wait.endedAt - wait.startedAt;
+  return ms;
 }

@@ -15,6 +15,8 @@ export interface JobProducer {
   add(lane: Lane, job: CallJob): Promise<void>;
   /** `running`: a dispatcher holds it, tell it by a cancel mark. */
   remove(lane: Lane, callId: string): Promise<"removed" | "running" | "absent">;
+  /** Whether the job lies in its lane, or a dispatcher has it in hand. */
+  find(lane: Lane, callId: string): Promise<"waiting" | "running" | "absent">;
   depth(): Promise<Record<Lane, LaneDepth>>;
   close(): Promise<void>;
 }
@@ -70,6 +72,14 @@ export function createJobProducer(connection: QueueConnection, options: { readon
       ]);
       if (removed === 0) return "running";
       return exists === 1 ? "removed" : "absent";
+    },
+    async find(lane, callId) {
+      const [exists, locked] = await Promise.all([
+        client.exists(`${prefix}:${lane}:${callId}`),
+        client.exists(`${prefix}:${lane}:${callId}:lock`),
+      ]);
+      if (exists === 0) return "absent";
+      return locked === 1 ? "running" : "waiting";
     },
     async depth() {
       const counts = await Promise.all(

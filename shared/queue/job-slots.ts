@@ -66,6 +66,8 @@ export class JobSlots {
     while (!this.#isStopped) {
       if (this.#free <= 0) {
         await this.#change();
+        // What a full lane holds gives no sign a second time.
+        if (this.#free > 0 && !this.#isStopped) dueAt = await this.#takeAll();
         continue;
       }
       const sign = await this.#options.worker.sign(dueAt);

@@ -11,6 +11,11 @@ export interface CallTrail extends Pick<CallFacts, "attempts" | "waits" | "notes
   readonly until: number;
 }
 
+/** What a call's outcome is for when no gateway waits for it: an asynchronous job, or an item of a batch. */
+export type JobRecord =
+  | { readonly kind: "job" }
+  | { readonly kind: "item"; readonly batchId: string; readonly index: number };
+
 /** A call lying in a lane. A wire format: dispatchers of another version read it too. */
 export interface CallJob {
   readonly version: 1;
@@ -27,14 +32,11 @@ export interface CallJob {
   /** How often the job was put aside to wait for capacity. */
   readonly parked?: number;
   readonly trail?: CallTrail;
-  /** Where the outcome goes in place of a reply; absent: to whoever `replyTo` is. */
+  /** Absent: the outcome is answered over the reply bus. */
   readonly record?: JobRecord;
+  /** How long the outcome has to be kept, in ms, beyond the few minutes of an ordinary call. */
+  readonly keepMs?: number;
 }
-
-/** An asynchronous call, or an item of a batch. */
-export type JobRecord =
-  | { readonly kind: "job" }
-  | { readonly kind: "item"; readonly batchId: string; readonly index: number };
 
 export function encodeJob(job: CallJob): string {
   return JSON.stringify(job);
@@ -57,7 +59,8 @@ export function decodeJob(payload: unknown): CallJob {
   expect(payload["reopened"] === undefined || payload["reopened"] === true, "reopened");
   expect(payload["parked"] === undefined || Number.isInteger(payload["parked"]), "parked");
   expect(payload["trail"] === undefined || isTrail(payload["trail"]), "trail");
-  expect(payload["record"] === undefined || isRecordOf(payload["record"]), "record");
+  expect(payload["record"] === undefined || isJobRecord(payload["record"]), "record");
+  expect(payload["keepMs"] === undefined || Number.isFinite(payload["keepMs"]), "keepMs");
   return payload as unknown as CallJob;
 }
 
@@ -88,7 +91,8 @@ export function salvageJob(callId: string, payload: unknown): CallJob {
     },
     replyTo: text(fields["replyTo"]),
     enqueuedAt: at,
-    ...(isRecordOf(fields["record"]) ? { record: fields["record"] } : undefined),
+    ...(isJobRecord(fields["record"]) ? { record: fields["record"] } : {}),
+    ...(Number.isFinite(fields["keepMs"]) ? { keepMs: Number(fields["keepMs"]) } : {}),
   };
 }
 
@@ -108,14 +112,14 @@ function isHead(head: unknown): boolean {
   );
 }
 
-function isTrail(trail: unknown): boolean {
-  return isRecord(trail) && Number.isFinite(trail["until"]) && trailLists.every((name) => Array.isArray(trail[name]));
+function isJobRecord(record: unknown): record is JobRecord {
+  if (!isRecord(record)) return false;
+  if (record["kind"] === "job") return true;
+  return record["kind"] === "item" && typeof record["batchId"] === "string" && Number.isInteger(record["index"]);
 }
 
-function isRecordOf(record: unknown): record is JobRecord {
-  if (!isRecord(record)) return false;
-  const { kind, batchId, index } = record;
-  return kind === "job" || (kind === "item" && typeof batchId === "string" && Number.isInteger(index));
+function isTrail(trail: unknown): boolean {
+  return isRecord(trail) && Number.isFinite(trail["until"]) && trailLists.every((name) => Array.isArray(trail[name]));
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

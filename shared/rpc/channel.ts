@@ -82,6 +82,12 @@ export class Channel {
     if (this.#waiting.length === 0) this.#conclude();
   }
 
+  /** Throws away what waits for credit; what comes after the last byte goes at once. */
+  discard(): void {
+    this.#waiting = [];
+    if (this.#open && this.#finishing) this.#conclude();
+  }
+
   /** The owner has passed on `bytes` of what `data` told it. */
   consumed(bytes: number): void {
     if (!this.#open) return;

@@ -2,6 +2,7 @@ import type { Frame__Output } from "#proto/worker/v1/Frame.ts";
 import type { SentNote, WorkerCall } from "#shared/messages/call.ts";
 import type { AnswerHead, Outcome, StreamTrailer } from "#shared/messages/outcome.ts";
 import { BodyGatherer } from "./body-gatherer.ts";
+import { awaitFarewell, type Farewell } from "./cancelled-stream.ts";
 import type { Channel, ChannelOwner } from "./channel.ts";
 import {
   fromEnd,
@@ -30,7 +31,8 @@ export interface ClientCallListener {
 
 /** How one call on one session ended for its opener. */
 export type CallResult =
-  | { readonly kind: "outcome"; readonly outcome: Outcome }
+  /** The worker holds an outcome of a `keepOrphan` call until `release` is called or the session ends. */
+  | { readonly kind: "outcome"; readonly outcome: Outcome; readonly release?: () => void }
   /** A stream came to its end; the listener has its trailer. */
   | { readonly kind: "ended" }
   /** `attach`: this worker does not hold the call. */
@@ -49,6 +51,8 @@ export class ClientCall implements ChannelOwner {
   #begun = false;
   #acknowledge = true;
   #outcome: { facts: Buffer; body: BodyGatherer } | undefined;
+  /** The outcome has been told; what is left is to release it. */
+  #told = false;
 
   private constructor(session: Session, number: number, listener: ClientCallListener) {
     this.#listener = listener;
@@ -74,14 +78,23 @@ export class ClientCall implements ChannelOwner {
     this.#channel.consumed(bytes);
   }
 
-  /** Tells the worker that nobody waits any longer. */
-  cancel(): void {
-    this.#channel.put(toResetFrame(this.#channel.number, "cancelled"));
-    this.#channel.close();
+  /** Tells the worker that nobody waits any longer. A stream that has begun has a farewell, which is told once. */
+  cancel(farewell?: Farewell): void {
+    const channel = this.#channel;
+    channel.put(toResetFrame(channel.number, "cancelled"));
+    if (farewell && this.#begun && channel.open) {
+      awaitFarewell(channel, farewell);
+      return;
+    }
+    channel.close();
+    farewell?.(undefined);
   }
 
   frame(frame: Frame__Output): void {
-    if (frame.sent) this.#noteSent(fromSent(frame.sent));
+    if (this.#told) {
+      // Somebody else took the call over meanwhile: it is theirs to release.
+      if (frame.reset) this.#channel.close();
+    } else if (frame.sent) this.#noteSent(fromSent(frame.sent));
     else if (frame.head) this.#begin(frame.head);
     else if (frame.outcome) this.#startOutcome(frame.outcome.facts, frame.outcome.bodyLength);
     else if (frame.end) this.#end(frame.end);
@@ -108,7 +121,7 @@ export class ClientCall implements ChannelOwner {
   }
 
   broken(): void {
-    this.#listener.over({ kind: "lost", sent: this.#sent, begun: this.#begun });
+    if (!this.#told) this.#listener.over({ kind: "lost", sent: this.#sent, begun: this.#begun });
   }
 
   #noteSent(note: SentNote): void {
@@ -140,8 +153,14 @@ export class ClientCall implements ChannelOwner {
   #endOutcome(): void {
     if (!this.#outcome?.body.complete) return;
     const outcome = fromOutcome(this.#outcome.facts, this.#outcome.body.bytes);
-    if (this.#acknowledge) this.#channel.put(toReceivedFrame(this.#channel.number));
-    this.#close({ kind: "outcome", outcome });
+    if (!this.#acknowledge) return this.#close({ kind: "outcome", outcome });
+    this.#told = true;
+    this.#listener.over({ kind: "outcome", outcome, release: () => this.#release() });
+  }
+
+  #release(): void {
+    this.#channel.put(toReceivedFrame(this.#channel.number));
+    this.#channel.close();
   }
 
   #resultOfReset(frame: Frame__Output): CallResult {

@@ -1,3 +1,4 @@
+import { metrics } from "#shared/telemetry/metrics.ts";
 import { abandoned } from "./change-signal.ts";
 import type { AttachRequest, CallResult, ClientCall } from "./client-call.ts";
 import { lostAfterMs, type WorkerLink } from "./worker-link.ts";
@@ -20,7 +21,9 @@ export async function findHeldCall(
   const search = new Search(request, signal);
   try {
     search.askAll(links);
-    return await search.result;
+    const result = await search.result;
+    metrics.attachesTotal.inc({ result: result.kind === "unknown" ? "unknown" : "held" });
+    return result;
   } finally {
     search.close();
   }

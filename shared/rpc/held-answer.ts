@@ -2,6 +2,7 @@ import type { Frame__Output } from "#proto/worker/v1/Frame.ts";
 import type { SentNote, WorkerCall } from "#shared/messages/call.ts";
 import { GatewayError } from "#shared/messages/error.ts";
 import type { Outcome } from "#shared/messages/outcome.ts";
+import { metrics } from "#shared/telemetry/metrics.ts";
 import type { CallBook, HeldCall } from "./call-book.ts";
 import type { CallHandler } from "./call-handler.ts";
 import type { Channel, ChannelOwner } from "./channel.ts";
@@ -57,7 +58,7 @@ export class HeldAnswer implements HeldCall, ChannelOwner {
   }
 
   takeOver(channel: Channel, delivery: number): void {
-    clearTimeout(this.#orphaned);
+    this.#adopted();
     this.#delivery = delivery;
     const former = this.#channel;
     former?.put(toResetFrame(former.number, "superseded", { asked: this.#sent !== undefined }));
@@ -101,6 +102,14 @@ export class HeldAnswer implements HeldCall, ChannelOwner {
     if (!this.#call.keepOrphan) return this.drop();
     this.#orphaned = setTimeout(() => this.drop(), this.#deps.orphanMs);
     this.#orphaned.unref();
+    metrics.orphans.inc();
+  }
+
+  #adopted(): void {
+    if (this.#orphaned === undefined) return;
+    clearTimeout(this.#orphaned);
+    this.#orphaned = undefined;
+    metrics.orphans.dec();
   }
 
   async #answer(call: WorkerCall, context: { signal: AbortSignal; sent(note: SentNote): void }): Promise<void> {
@@ -139,7 +148,7 @@ export class HeldAnswer implements HeldCall, ChannelOwner {
   #forget(): void {
     if (this.#over) return;
     this.#over = true;
-    clearTimeout(this.#orphaned);
+    this.#adopted();
     if (this.#outcome) this.#deps.book.undelivered(-1);
     this.#outcome = undefined;
     if (this.#deps.book.answers.get(this.id) === this) this.#deps.book.answers.delete(this.id);

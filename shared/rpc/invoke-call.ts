@@ -18,6 +18,11 @@ export interface InvokeOptions {
   readonly reopened?: boolean;
   /** Told at the moment a provider is asked, for each attempt. */
   readonly onSent?: (note: SentNote) => void;
+  /**
+   * Takes the duty of letting the worker forget the outcome, once it is recorded elsewhere; until then another client
+   * can still get it with `attach`. Without it the worker forgets at once.
+   */
+  readonly hold?: (release: () => void) => void;
 }
 
 /** A call that takes one worker after another with it is not given to a fifth. */
@@ -57,7 +62,7 @@ export async function invokeCall(call: WorkerCall, options: InvokeOptions, links
       lostSent = result.sent ?? lostSent;
       current = nextDelivery(current, result.sent);
     } else {
-      return settledOutcome(result);
+      return settledOutcome(result, options.hold);
     }
   }
   throw new GatewayError("overloaded", "The worker was lost while it ran this call.", { shouldRetry: false });
@@ -71,8 +76,14 @@ function nextDelivery(call: WorkerCall, sent: SentNote | undefined): WorkerCall 
   return { ...call, delivery: call.delivery + 1, ...(sent ? { sentBefore: sent } : {}) };
 }
 
-function settledOutcome(result: CallResult): Outcome {
-  if (result.kind === "outcome") return result.outcome;
+/** The outcome that a call ended with; throws what else it ended with. */
+function settledOutcome(result: CallResult, hold?: InvokeOptions["hold"]): Outcome {
+  if (result.kind === "outcome") {
+    const { outcome, release } = result;
+    if (release && hold) hold(release);
+    else release?.();
+    return outcome;
+  }
   if (result.kind === "superseded") throw supersededError();
   const detail = result.kind === "failed" ? result.message : `unexpected end: ${result.kind}`;
   throw new GatewayError("internal", "Internal gateway error.", { cause: new Error(`worker: ${detail}`) });

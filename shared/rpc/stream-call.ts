@@ -1,5 +1,6 @@
 import type { SentNote, WorkerCall } from "#shared/messages/call.ts";
 import type { AnswerHead, Outcome, StreamTrailer } from "#shared/messages/outcome.ts";
+import type { Farewell } from "./cancelled-stream.ts";
 import type { CallResult, ClientCall } from "./client-call.ts";
 import { errorOutcome } from "./error-outcome.ts";
 import { noWorker } from "./no-worker.ts";
@@ -21,8 +22,11 @@ export interface StreamReceiver {
 export interface StreamHandle {
   /** So many bytes of `data` have left; the worker may send as many again. */
   consumed(bytes: number): void;
-  /** The caller is gone. Nothing is received any more. */
-  cancel(): void;
+  /**
+   * The caller is gone. Nothing is received any more; only the farewell is told, once, what the worker knows of a stream
+   * that had begun, or `undefined` when there is nothing to know, or within half a second.
+   */
+  cancel(farewell?: Farewell): void;
 }
 
 /** Opens a streamed call on the least loaded worker; without a worker it waits up to 2 s for one. */
@@ -61,9 +65,9 @@ class StreamCall implements StreamHandle {
     this.#opened?.consumed(bytes);
   }
 
-  cancel(): void {
-    if (!this.#finish()) return;
-    this.#opened?.cancel();
+  cancel(farewell?: Farewell): void {
+    if (this.#finish() && this.#opened) this.#opened.cancel(farewell);
+    else farewell?.(undefined);
   }
 
   #start(): void {

@@ -3,6 +3,7 @@ import type { ChannelCredentials, Metadata } from "@grpc/grpc-js";
 import type { Frame__Output } from "#proto/worker/v1/Frame.ts";
 import type { Hello__Output } from "#proto/worker/v1/Hello.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
+import { metrics } from "#shared/telemetry/metrics.ts";
 import { ClientCall, type AttachRequest, type ClientCallListener, type OpenRequest } from "./client-call.ts";
 import { connectSession, type Connection, type SessionLoss } from "./connect-session.ts";
 import { sessionVersion } from "./frames.ts";
@@ -164,6 +165,7 @@ export class WorkerLink {
 
   #becameReady(session: Session, hello: Hello__Output): void {
     this.#session = session;
+    metrics.sessions.inc();
     this.#epoch = hello.epoch;
     this.#failures = 0;
     this.#lastNumber = 0;
@@ -189,6 +191,8 @@ export class WorkerLink {
 
   #lost(loss: SessionLoss): void {
     const hadSession = this.#session !== undefined;
+    if (hadSession) metrics.sessions.dec();
+    if (hadSession && !this.#leaving && !this.#retiring && !this.#closed) metrics.workersLostTotal.inc();
     this.#session = undefined;
     this.#connection = undefined;
     this.#load = 0;

@@ -88,7 +88,10 @@ async function attachCall(
 ): Promise<Outcome | undefined> {
   for (;;) {
     const result = await findHeldCall(request, signal, links);
-    if (result.kind === "outcome") return result.outcome;
+    if (result.kind === "outcome") {
+      result.release?.();
+      return result.outcome;
+    }
     if (result.kind === "unknown") return undefined;
     if (result.kind === "superseded") throw supersededError();
     if (result.kind !== "lost") throw new GatewayError("internal", "Internal gateway error.");

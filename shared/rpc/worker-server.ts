@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { Server, status } from "@grpc/grpc-js";
 import type { TlsConfig } from "#shared/config/schema.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
+import { metrics } from "#shared/telemetry/metrics.ts";
 import { acceptSession, type AcceptedSession, type AcceptOptions, type SessionStream } from "./accept-session.ts";
 import { bindAddress } from "./bind-address.ts";
 import { createCallBook } from "./call-book.ts";
@@ -130,8 +131,11 @@ function createSessionTable(): SessionTable {
           other.end();
       }
       sessions.add(session);
+      metrics.sessions.inc();
     },
-    remove: (session) => void sessions.delete(session),
+    remove(session) {
+      if (sessions.delete(session)) metrics.sessions.dec();
+    },
     each(act) {
       for (const session of sessions) act(session);
     },

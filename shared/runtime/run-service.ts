@@ -2,6 +2,7 @@ import type { LogLevel, ServiceName } from "#shared/config/schema.ts";
 import { createLogger, type Logger } from "#shared/telemetry/logger.ts";
 import { startOpsServer } from "#shared/telemetry/ops-server.ts";
 import { createCloseStack, type Closable, type CloseStack } from "./close-stack.ts";
+import { tuneHeap } from "./tune-heap.ts";
 
 export interface Service {
   /** True, or why it must not get work; false and reasons both turn /readyz red. */
@@ -42,6 +43,7 @@ const lingerMs = 2_000;
  * second signal, an uncaught exception or an unhandled rejection: exit 1 at once. A start that fails: exit 1.
  */
 export async function runService(name: ServiceName, start: StartService, options: RunOptions): Promise<void> {
+  tuneHeap();
   const logger = createLogger({ name, level: options.logLevel });
   const stack = createCloseStack(logger);
   const draining = new AbortController();

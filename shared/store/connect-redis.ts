@@ -1,6 +1,7 @@
 import { Redis, type RedisOptions } from "ioredis";
 import { fullJitter } from "#shared/runtime/backoff.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
+import { metrics } from "#shared/telemetry/metrics.ts";
 
 /**
  * `command`: producers and stores; a command is answered within half a second or rejected, and never written later.
@@ -39,7 +40,7 @@ export function connectRedis(url: string, purpose: RedisPurpose, options: Connec
   // Every store on the connection listens for its coming and going. Not 0 for "no limit": BullMQ adds its own to it.
   client.setMaxListeners(10_000);
   writeOncePerTurn(client);
-  const outage = watchOutages(client, options.logger.child({ redis: purpose }));
+  const outage = watchOutages(client, purpose, options.logger.child({ redis: purpose }));
   const stopHeartbeat = startHeartbeat(client);
   let closing: Promise<void> | undefined;
   async function close(): Promise<void> {
@@ -111,7 +112,7 @@ interface OutageWatch {
 }
 
 /** One line in the log when Redis goes away and one when it is back, whatever the number of failed attempts. */
-function watchOutages(client: Redis, logger: Logger): OutageWatch {
+function watchOutages(client: Redis, purpose: RedisPurpose, logger: Logger): OutageWatch {
   let since: number | undefined = Date.now();
   let told = false;
   let stopped = false;
@@ -123,10 +124,13 @@ function watchOutages(client: Redis, logger: Logger): OutageWatch {
   // ioredis prints errors that nobody listens to, so this listener stays after stop().
   client.on("error", tell);
   client.on("close", () => {
+    if (since === undefined && !stopped) metrics.redisInterruptionsTotal.inc({ purpose });
+    if (purpose === "command") metrics.redisUp.set(0);
     since ??= Date.now();
     tell();
   });
   client.on("ready", () => {
+    if (purpose === "command") metrics.redisUp.set(1);
     if (told && since !== undefined) logger.info({ ms: Date.now() - since }, "redis is back");
     since = undefined;
     told = false;

@@ -9,7 +9,8 @@ type Admission = { readonly ok: true } | { readonly ok: false; readonly retryAft
 /** What a key may do per minute and at once, over all gateways; on this one alone while Redis is away or slow. */
 export interface KeyLimits {
   /**
-   * Never rejects, never takes longer than 50 ms. An admitted call holds its place until `release`, at most `holdMs`.
+   * Never rejects, never takes longer than 50 ms. An admitted call holds its place until `release`; if this process
+   * dies, for `holdMs` at most or, if it has lasted longer than that, for two minutes.
    */
   admit(keyId: string, limits: Limits | undefined, callId: string, holdMs: number): Promise<Admission>;
   /** Harmless for a call that holds no place. */
@@ -17,24 +18,45 @@ export interface KeyLimits {
 }
 
 const capMs = 50;
+const usualRenewEveryMs = 30_000;
+/** Leases are renewed so many rounds before they end, and for twice as many. */
+const roundsAhead = 2;
 const admitted: Admission = { ok: true };
 const admittedAtOnce = Promise.resolve(admitted);
 
-export function createKeyLimits(options: { readonly redis: RedisConnection; readonly prefix: string }): KeyLimits {
-  const { redis } = options;
+export function createKeyLimits(options: {
+  readonly redis: RedisConnection;
+  readonly prefix: string;
+  /** How often leases about to end are renewed; 30 s. */
+  readonly renewEveryMs?: number;
+}): KeyLimits {
+  const { redis, renewEveryMs = usualRenewEveryMs } = options;
   const keys = createStoreKeys(options.prefix);
+  const extendLeases = loadScript(redis.client, "extend-leases");
   const admitCall = loadScript(redis.client, "admit-call");
   const local = createLocalLimits();
   const releasing = createTurnBatch<Release>((batch) => releaseLeases(redis, keys, batch));
-  /** Calls of ours that may hold a lease in Redis, so that releasing any other costs nothing. */
-  const leased = new Set<string>();
+  /** Calls of ours that may hold a lease in Redis, by call id: releasing any other costs nothing. */
+  const leased = new Map<string, Lease>();
+  setInterval(renewLeases, renewEveryMs).unref();
 
   function ask(keyId: string, limits: Limits, call: LimitedCall): Promise<unknown> {
-    if (limits.concurrent !== undefined) leased.add(call.id);
+    if (limits.concurrent !== undefined) leased.set(call.id, { keyId, endsAt: Date.now() + call.holdMs });
     return admitCall(
       [keys.rate(keyId), keys.leases(keyId)],
       [limits.rpm ?? 0, limits.concurrent ?? 0, call.id, Math.ceil(call.holdMs)],
     );
+  }
+  function renewLeases(): void {
+    const now = Date.now();
+    const due = [...leased].filter(([, { endsAt }]) => endsAt <= now + roundsAhead * renewEveryMs);
+    if (due.length === 0 || !redis.isReady) return;
+    const holdMs = 2 * roundsAhead * renewEveryMs;
+    for (const [keyId, calls] of Map.groupBy(due, ([, lease]) => lease.keyId)) {
+      for (const [, lease] of calls) lease.endsAt = now + holdMs;
+      const ids = calls.map(([callId]) => callId);
+      extendLeases([keys.leases(keyId)], [holdMs, ...ids]).catch(() => undefined);
+    }
   }
   function giveBack(keyId: string, callId: string): void {
     leased.delete(callId);
@@ -86,6 +108,11 @@ export function createKeyLimits(options: { readonly redis: RedisConnection; read
 interface LimitedCall {
   readonly id: string;
   readonly holdMs: number;
+}
+
+interface Lease {
+  readonly keyId: string;
+  endsAt: number;
 }
 
 interface Release {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
 import { sampleOutcome } from "../../test/support/store-bed.ts";
-import { decodeOutcome, encodeOutcome, readOutcomes } from "./outcome-codec.ts";
+import { decodeOutcome, encodeOutcome, packOutcome, readOutcomes } from "./outcome-codec.ts";
 import { createSealer } from "./sealer.ts";
 
 const sealer = createSealer(randomBytes(32).toString("base64"));
@@ -24,6 +24,16 @@ test("several outcomes lie in one message, in order", () => {
     ["call_1", "bb"],
     ["call_2", ""],
   ]);
+});
+
+test("a packed outcome is smaller, and the same when it is read", () => {
+  const outcome = sampleOutcome("the same words again ".repeat(500));
+  for (const key of [undefined, sealer]) {
+    const packed = packOutcome("call_1", outcome, key);
+    expect(packed.length).toBeLessThan(1000);
+    expect(decodeOutcome(packed, key)).toEqual(outcome);
+  }
+  expect(() => decodeOutcome(packOutcome("call_1", outcome, sealer))).toThrow("encrypted");
 });
 
 test("a sealed outcome shows its call id and nothing else", () => {

@@ -21,9 +21,9 @@ export interface ReplyBus {
   readonly channel: string;
   /**
    * Calls `onOutcome` once, when the call's outcome arrives. Register before the job is added: a fast one may be
-   * answered at once. Returns what stops waiting; harmless after the outcome.
+   * answered at once. Several may wait for one call. Returns what stops waiting; harmless after the outcome.
    */
-  expect(callId: string, onOutcome: (outcome: Outcome) => void): () => void;
+  expect(callId: string, onOutcome: OutcomeListener): () => void;
   /** Since when outcomes may be lost (milliseconds since the epoch), undefined while the channel is subscribed. */
   readonly interruptedSince: number | undefined;
   /** Calls the listener after every interruption, once Redis has confirmed the subscription; returns what stops it. */
@@ -33,11 +33,13 @@ export interface ReplyBus {
   close(): void;
 }
 
+type OutcomeListener = (outcome: Outcome) => void;
+
 export function createReplyBus(options: ReplyBusOptions): ReplyBus {
   const { logger } = options;
   const sealer = options.encryptionKey ? createSealer(options.encryptionKey) : undefined;
   const channel = createStoreKeys(options.prefix).replyChannel(options.instanceId);
-  const waiting = new Map<string, (outcome: Outcome) => void>();
+  const waiting = new Map<string, OutcomeListener | readonly OutcomeListener[]>();
   const restored = new Set<() => void>();
   let interruptedSince: number | undefined = Date.now();
   const first = Promise.withResolvers<void>();
@@ -47,7 +49,8 @@ export function createReplyBus(options: ReplyBusOptions): ReplyBus {
     if (!onOutcome) return;
     const outcome = record.decode();
     waiting.delete(record.callId);
-    onOutcome(outcome);
+    if (typeof onOutcome === "function") onOutcome(outcome);
+    else for (const one of onOutcome) one(outcome);
   }
   const subscription = subscribeChannel(options.subscriber, channel, {
     message(message) {
@@ -69,9 +72,13 @@ export function createReplyBus(options: ReplyBusOptions): ReplyBus {
   return {
     channel,
     expect(callId, onOutcome) {
-      waiting.set(callId, onOutcome);
+      const others = waiting.get(callId);
+      waiting.set(callId, others === undefined ? onOutcome : [others, onOutcome].flat());
       return () => {
-        if (waiting.get(callId) === onOutcome) waiting.delete(callId);
+        const listeners = waiting.get(callId);
+        const left = typeof listeners === "object" ? listeners.filter((one) => one !== onOutcome) : [];
+        if (left.length > 0) waiting.set(callId, left);
+        else if (listeners === onOutcome || typeof listeners === "object") waiting.delete(callId);
       };
     },
     get interruptedSince() {

@@ -1,7 +1,8 @@
 import type { Outcome } from "#shared/messages/outcome.ts";
+import { createAcknowledger } from "./acknowledger.ts";
 import type { RedisConnection } from "./connect-redis.ts";
 import { loadScript } from "./load-script.ts";
-import { decodeOutcome, encodeOutcome } from "./outcome-codec.ts";
+import { decodeOutcome, encodeOutcome, packOutcome } from "./outcome-codec.ts";
 import { createSealer } from "./sealer.ts";
 import { createSettleBatch } from "./settle-batch.ts";
 import { createStoreKeys } from "./store-keys.ts";
@@ -33,15 +34,19 @@ export type Fate =
 /** How calls ended, once per call id. Everything rejects while Redis is away; nothing is tried twice. */
 export interface ResultStore {
   /**
-   * Records the outcome unless there is one, drops the call's body and tells the channel `replyTo` ("" for nobody).
-   * Resolves when Redis has done so.
+   * Records the outcome unless there is one, drops the call's body and tells the channel `replyTo` ("" for nobody) and
+   * everybody who joined the call. `keepMs`: for how long, if not the usual time; compressed when it is longer. Resolves
+   * when Redis has done so.
    */
-  settle(callId: string, outcome: Outcome, replyTo: string): Promise<"recorded" | "already">;
+  // oxlint-disable-next-line eslint/max-params -- three on the way of every call, the last for the few that are kept
+  settle(callId: string, outcome: Outcome, replyTo: string, keepMs?: number): Promise<"recorded" | "already">;
   /** What to know before a job is opened. */
   begin(callId: string): Promise<CallState>;
   read(callId: string): Promise<Outcome | undefined>;
   /** The caller has its answer: of the outcome only that there was one is kept. In its own time, never fails. */
   acknowledge(callId: string): void;
+  /** As `acknowledge`, but a minute later, so that a retry finds the outcome; at once when Redis is short of memory. */
+  acknowledgeLater(callId: string): void;
   /** What became of a call whose reply may have been lost. */
   fate(lane: string, callId: string): Promise<Fate>;
   /** Marks the call as cancelled up to `until` (milliseconds since the epoch) and tells every dispatcher. */
@@ -52,15 +57,13 @@ export interface ResultStore {
   close(): Promise<void>;
 }
 
-const acknowledgeMs = 250;
-const mostAcknowledged = 256;
 const shortestMarkMs = 60_000;
 
 export function createResultStore(options: ResultStoreOptions): ResultStore {
   const { client } = options.redis;
   const keys = createStoreKeys(options.prefix);
   const sealer = options.encryptionKey ? createSealer(options.encryptionKey) : undefined;
-  const settling = createSettleBatch(loadScript(client, "settle-outcomes"), options.ttlMs);
+  const settling = createSettleBatch(loadScript(client, "settle-outcomes"));
   const readKeys = createTurnReader(client);
   const findFate = loadScript(client, "find-fate");
   const cancelCall = loadScript(client, "cancel-call");
@@ -69,12 +72,16 @@ export function createResultStore(options: ResultStoreOptions): ResultStore {
     value && value.length > 0 ? decodeOutcome(value, sealer) : undefined;
 
   return {
-    settle(callId, outcome, replyTo) {
-      const record = encodeOutcome(callId, outcome, sealer);
+    // oxlint-disable-next-line eslint/max-params -- see the interface
+    settle(callId, outcome, replyTo, keepMs) {
+      const encode = keepMs !== undefined && keepMs > options.ttlMs ? packOutcome : encodeOutcome;
+      const record = encode(callId, outcome, sealer);
       return new Promise((resolve, reject) =>
         settling.add({
           outcomeKey: keys.outcome(callId),
           bodyKey: keys.body(callId),
+          callersKey: keys.callers(callId),
+          ttlMs: keepMs ?? options.ttlMs,
           record,
           channel: replyTo,
           resolve,
@@ -93,6 +100,7 @@ export function createResultStore(options: ResultStoreOptions): ResultStore {
       return decode(stored);
     },
     acknowledge: (callId) => acknowledging.add(keys.outcome(callId)),
+    acknowledgeLater: (callId) => acknowledging.addLater(keys.outcome(callId)),
     async fate(lane, callId) {
       const reply = await findFate([keys.outcome(callId), keys.job(lane, callId)], []);
       if (Buffer.isBuffer(reply)) return { state: "answered", outcome: decode(reply) };
@@ -112,31 +120,5 @@ export function createResultStore(options: ResultStoreOptions): ResultStore {
       return () => subscription.close();
     },
     close: () => acknowledging.close(),
-  };
-}
-
-interface Acknowledger {
-  add(outcomeKey: string): void;
-  close(): Promise<void>;
-}
-
-/** Memory is what this saves, so nothing is lost but memory for the time to live when it fails. */
-function createAcknowledger(redis: RedisConnection): Acknowledger {
-  const shrink = loadScript(redis.client, "shrink-outcomes");
-  let waiting: string[] = [];
-  let timer: NodeJS.Timeout | undefined;
-  async function flush(): Promise<void> {
-    clearTimeout(timer);
-    timer = undefined;
-    const batch = waiting;
-    waiting = [];
-    if (batch.length > 0 && redis.isReady) await shrink(batch, []).catch(() => undefined);
-  }
-  return {
-    add(outcomeKey) {
-      if (waiting.push(outcomeKey) >= mostAcknowledged) void flush();
-      else timer ??= setTimeout(() => void flush(), acknowledgeMs).unref();
-    },
-    close: flush,
   };
 }

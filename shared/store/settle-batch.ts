@@ -5,6 +5,9 @@ import { createTurnBatch } from "./turn-batch.ts";
 export interface Settlement {
   readonly outcomeKey: string;
   readonly bodyKey: string;
+  readonly callersKey: string;
+  /** How long the outcome is kept. */
+  readonly ttlMs: number;
   readonly record: Buffer;
   readonly channel: string;
   resolve(result: "recorded" | "already"): void;
@@ -16,10 +19,10 @@ const mostPerScript = 64;
 const mostBytesPerScript = 1024 * 1024;
 
 /** Settles what one event-loop turn brings with one script per reply channel, so that it is one published message. */
-export function createSettleBatch(script: RedisScript, ttlMs: number): { add(settlement: Settlement): void } {
+export function createSettleBatch(script: RedisScript): { add(settlement: Settlement): void } {
   function send(group: Settlement[]): void {
-    const keys = group.flatMap(({ outcomeKey, bodyKey }) => [outcomeKey, bodyKey]);
-    const args: ScriptArgument[] = [group[0]?.channel ?? "", ttlMs];
+    const keys = group.flatMap(({ outcomeKey, bodyKey, callersKey }) => [outcomeKey, bodyKey, callersKey]);
+    const args: ScriptArgument[] = [group[0]?.channel ?? "", group[0]?.ttlMs ?? 1];
     for (const { record } of group) args.push(record);
     script(keys, args).then(
       (results) => group.forEach((one, index) => one.resolve(isRecorded(results, index) ? "recorded" : "already")),
@@ -38,16 +41,17 @@ function isRecorded(results: unknown, index: number): boolean {
 }
 
 function* groups(batch: readonly Settlement[]): Generator<Settlement[]> {
-  const open = new Map<string, { group: Settlement[]; bytes: number }>();
+  const open = new Map<string, { group: Settlement[]; bytes: number; ttlMs: number }>();
   for (const one of batch) {
     const current = open.get(one.channel);
-    if (current && current.group.length < mostPerScript && current.bytes + one.record.length <= mostBytesPerScript) {
+    const isAlike = current?.ttlMs === one.ttlMs && current.group.length < mostPerScript;
+    if (isAlike && current.bytes + one.record.length <= mostBytesPerScript) {
       current.group.push(one);
       current.bytes += one.record.length;
       continue;
     }
     if (current) yield current.group;
-    open.set(one.channel, { group: [one], bytes: one.record.length });
+    open.set(one.channel, { group: [one], bytes: one.record.length, ttlMs: one.ttlMs });
   }
   for (const { group } of open.values()) yield group;
 }

@@ -14,6 +14,8 @@ test("every key lies in the slot of one hash tag", () => {
     keys.affinity("k", "h"),
     keys.bound("k", "i"),
     keys.trace("k", "i"),
+    keys.events("k", "c"),
+    keys.eventsLease("k", "c"),
     keys.probe("t"),
     keys.targets,
   ];

@@ -12,8 +12,25 @@ export interface StoreKeys {
   affinity(keyId: string, hash: string): string;
   bound(keyId: string, id: string): string;
   trace(keyId: string, id: string): string;
+  /** The recorded events of a stream, and the lease of who records them. Each names a channel too, for its news. */
+  events(keyId: string, callId: string): string;
+  eventsLease(keyId: string, callId: string): string;
   probe(target: string): string;
+  /** The call that is asking this; see `ask-print.ts` of the gateway. */
+  ask(print: string): string;
+  callers(callId: string): string;
+  /** The deadline that later callers gave a call. */
+  until(callId: string): string;
+  jobRecord(callId: string): string;
+  jobsOf(keyId: string): string;
+  claim(keyId: string, idempotencyKey: string): string;
+  tape(callId: string): string;
+  tapeReaders(callId: string): string;
   readonly targets: string;
+  /** Hash by worker: how much of each target it uses. */
+  readonly targetUse: string;
+  /** Hash by target: the limits in its latest headers. */
+  readonly headerLimits: string;
   readonly replyChannel: (instanceId: string) => string;
   readonly cancelChannel: string;
   readonly targetChannel: string;
@@ -31,8 +48,20 @@ export function createStoreKeys(prefix: string): StoreKeys {
     affinity: (keyId, hash) => `${tag}:affinity:${scoped(keyId, hash)}`,
     bound: (keyId, id) => `${tag}:bound:${scoped(keyId, id)}`,
     trace: (keyId, id) => `${tag}:trace:${scoped(keyId, id)}`,
+    events: (keyId, callId) => `${tag}:events:${scoped(keyId, callId)}`,
+    eventsLease: (keyId, callId) => `${tag}:events-lease:${scoped(keyId, callId)}`,
     probe: (target) => `${tag}:probe:${target}`,
+    ask: (print) => `${tag}:ask:${print}`,
+    callers: (callId) => `${tag}:callers:${callId}`,
+    until: (callId) => `${tag}:until:${callId}`,
+    jobRecord: (callId) => `${tag}:job:${callId}`,
+    jobsOf: (keyId) => `${tag}:jobs:${keyId}`,
+    claim: (keyId, idempotencyKey) => `${tag}:claim:${scoped(keyId, idempotencyKey)}`,
+    tape: (callId) => `${tag}:tape:${callId}`,
+    tapeReaders: (callId) => `${tag}:tape-readers:${callId}`,
     targets: `${tag}:targets`,
+    targetUse: `${tag}:target-use`,
+    headerLimits: `${tag}:header-limits`,
     replyChannel: (instanceId) => `${tag}:reply:${instanceId}`,
     cancelChannel: `${tag}:cancelled`,
     targetChannel: `${tag}:target-news`,

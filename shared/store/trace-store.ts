@@ -3,7 +3,7 @@ import type { Operation } from "#shared/messages/call.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { RedisConnection } from "./connect-redis.ts";
 import { loadScript, type ScriptArgument } from "./load-script.ts";
-import { readMemory } from "./redis-health.ts";
+import { watchRoom } from "./memory-room.ts";
 import { createStoreKeys, type StoreKeys } from "./store-keys.ts";
 
 /** What a call went through, for `GET /v1/requests/{id}`. Times are milliseconds since the epoch. */
@@ -43,7 +43,6 @@ export interface TraceStore {
 
 const flushMs = 100;
 const mostPerFlush = 200;
-const memoryCheckMs = 5000;
 /** Traces go before calls do: readiness turns red at 90 %. */
 const mostMemory = 0.8;
 /** Marks a value as the id of the call, not its trace. */
@@ -53,7 +52,7 @@ export function createTraceStore(options: TraceStoreOptions): TraceStore {
   const { redis, logger, ttlMs } = options;
   const keys = createStoreKeys(options.prefix);
   const writeTraces = loadScript(redis.client, "write-traces");
-  const hasRoom = watchRoom(redis);
+  const hasRoom = watchRoom(redis, mostMemory);
   let waiting: StoredTrace[] = [];
   let timer: NodeJS.Timeout | undefined;
   let dropped = 0;
@@ -114,18 +113,4 @@ function collect(trace: StoredTrace, keys: StoreKeys, into: { names: string[]; v
     into.names.push(keys.trace(trace.keyId, id));
     into.values.push(pointerMark + trace.id);
   }
-}
-
-/** Asks Redis for its memory at most every five seconds, and only while traces are written. */
-function watchRoom(redis: RedisConnection): () => Promise<boolean> {
-  let checkedAt = 0;
-  let room = true;
-  return async () => {
-    if (Date.now() - checkedAt > memoryCheckMs) {
-      checkedAt = Date.now();
-      const memory = await readMemory(redis).catch(() => undefined);
-      if (memory) room = memory.used <= mostMemory;
-    }
-    return room;
-  };
 }

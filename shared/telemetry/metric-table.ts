@@ -52,6 +52,16 @@ export const metricTable = {
     help: "Queued calls that went straight to a worker because Redis was away.",
     labels: ["operation"],
   },
+  joinedTotal: {
+    kind: "counter",
+    help: "Calls that were not made again: joined to the same one under way, or its answer given once more (replayed).",
+    labels: ["operation", "how"],
+  },
+  jobsTotal: {
+    kind: "counter",
+    help: "Asynchronous calls that ended, by code.",
+    labels: ["operation", "model", "code"],
+  },
   attemptsTotal: {
     kind: "counter",
     help: "HTTP exchanges with a target, by how they ended (the trace's reasons). `model` is the upstream id.",
@@ -79,11 +89,18 @@ export const metricTable = {
     help: "Times a target was marked, by why: rate_limited, credential, exhausted.",
     labels: ["provider", "model", "reason"],
   },
+  targetConcurrency: {
+    kind: "gauge",
+    help: "Calls at a time at a target: limit (what this worker thinks it takes), interactive, background (in hand).",
+    labels: ["provider", "model", "kind"],
+  },
   streamEndsTotal: {
     kind: "counter",
     help: "How streams that had begun ended: complete, error_event, cut.",
     labels: ["end"],
   },
+  recordedStreams: { kind: "gauge", help: "Streams whose events this process records.", labels: [] },
+  eventReaders: { kind: "gauge", help: "Recordings that this process reads out.", labels: [] },
   sessions: { kind: "gauge", help: "Open sessions of this process with its workers or peers.", labels: [] },
   orphans: { kind: "gauge", help: "Calls a worker holds although their opener is gone.", labels: [] },
   workersLostTotal: { kind: "counter", help: "Sessions that ended without a farewell.", labels: [] },

@@ -246,6 +246,8 @@ describe("faults in a stream", () => {
     await expect(run("[sim: error-before-content overloaded_error]")).rejects.toMatchObject({
       type: "overloaded_error",
     });
+    const bare = await post(endpoint(), { ...prompt("[sim: error-before-content]"), stream: true });
+    expect([...bare.text.matchAll(/^event: (.*)$/gm)].map(([, name]) => name)).toEqual(["message_start", "error"]);
     await expect(run("a [sim: tokens=50 error-after=3 api_error]")).rejects.toMatchObject({ type: "api_error" });
   });
 

@@ -164,17 +164,18 @@ describe("callers who leave", () => {
     }
   });
 
-  test("a queued call is let go within three seconds", async () => {
+  test("a queued call is let go within three seconds after the five in which a retry may join it", async () => {
     const exchanges = arrival();
     const caller = await openSocket(prompt("leaving the queue"));
     const exchange = await exchanges;
     const left = performance.now();
     caller.socket.destroy();
     expect(await exchange.request.closed).toBe(false);
-    expect(performance.now() - left).toBeLessThan(3000);
+    expect(performance.now() - left).toBeGreaterThan(4900);
+    expect(performance.now() - left).toBeLessThan(8000);
   });
 
-  test("half-closed is not gone: the answer still comes", async () => {
+  test("half-closed is answered or closed, and never left waiting", async () => {
     const exchanges = arrival();
     const caller = await openSocket(prompt("half-closed"));
     const exchange = await exchanges;

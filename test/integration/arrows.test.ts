@@ -29,6 +29,10 @@ const forbidden: Case[] = [
   ["services/worker/adapters", "#shared/telemetry/logger.ts"],
   ["services/simulator", "../worker/handle-call.ts"],
   ["services/local", "../gateway/app.ts"],
+  ["cli", "../services/gateway/app.ts"],
+  ["cli", "#shared/messages/error.ts"],
+  ["cli", "../shared/messages/error.ts"],
+  ["cli", "undici"],
 ];
 
 const allowed: Case[] = [
@@ -36,6 +40,9 @@ const allowed: Case[] = [
   ["shared/rpc", "#shared/messages/call.ts"],
   ["services/worker/upstream", "undici"],
   ["services/gateway", "#shared/rpc/worker-pool.ts"],
+  ["cli", "./commands/limits.ts"],
+  ["cli", "node:fs/promises"],
+  ["cli", "yaml"],
 ];
 
 const cases = [...forbidden, ...allowed];

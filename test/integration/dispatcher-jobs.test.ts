@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, inject, test } from "vitest";
+import { metrics } from "#shared/telemetry/metrics.ts";
 import {
   answerOf,
   blockedUntil,
@@ -104,6 +105,9 @@ test("a call whose worker does not come back is settled as timed out a moment af
 });
 
 test("a job that met a limit is parked until it resets, holding nothing, and then answered", async () => {
+  const taken = async (): Promise<number> =>
+    (await metrics.queueWaitSeconds.get()).values.find(({ metricName }) => metricName?.endsWith("_count"))?.value ?? 0;
+  const before = await taken();
   const resetAt = Date.now() + 700;
   const callTimes: number[] = [];
   bench.answer = async () => {
@@ -119,6 +123,8 @@ test("a job that met a limit is parked until it resets, holding nothing, and the
   expect(callTimes).toHaveLength(2);
   expect(bench.calls.map(({ delivery }) => delivery)).toEqual([1, 2]);
   expect((await outcome).waits.map(({ kind }) => kind)).toEqual(["queue", "capacity"]);
+  // What it waited for a limit is no time in the queue.
+  expect(await taken()).toBe(before + 1);
 });
 
 test("a limit that outlasts the time a caller can wait is answered at once", async () => {
@@ -145,4 +151,34 @@ test("a worker's failure reaches the caller as an error of ours without its word
   const outcome = await bench.run(jobOf());
   expect(outcome.status).toBe(500);
   expect(outcome.body.toString()).not.toContain("secret");
+});
+
+test("the outcome of a job that is recorded goes to the recorder of its kind, again until it is taken", async () => {
+  const recorded: [string, number][] = [];
+  let refusals = 2;
+  await bench.close();
+  bench = await startDispatcherBench(inject("redisUrl"), {
+    worker: true,
+    recorders: {
+      item: {
+        record: async (job, outcome) => {
+          if (refusals-- > 0) throw new Error("Redis is away");
+          recorded.push([job.head.id, outcome.status]);
+          return "recorded";
+        },
+      },
+    },
+  });
+  const job = { ...jobOf(), record: { kind: "item", batchId: "msgbatch_1", index: 7 } } as const;
+  await bench.producer.add("background", job);
+  await eventually(() => expect(recorded).toEqual([[job.head.id, 200]]));
+  expect(await bench.results.read(job.head.id)).toBeUndefined();
+});
+
+test("an outcome that is to be kept for long is", async () => {
+  const job = { ...jobOf(), keepMs: 3_600_000 };
+  await bench.run(job);
+  const [key] = await bench.redis.client.keys(`*:outcome:${job.head.id}`);
+  expect(await bench.redis.client.pttl(key ?? "")).toBeGreaterThan(3_500_000);
+  expect(await bench.results.read(job.head.id)).toMatchObject({ status: 200 });
 });

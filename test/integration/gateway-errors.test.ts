@@ -151,6 +151,8 @@ describe("paths and methods", () => {
     const other = await get("/v1/models", { method: "DELETE" });
     expect(other.headers.get("allow")).toBe("GET, HEAD");
     await expectError(other, { status: 405, type: "invalid_request_error" });
+    for (const method of ["PROPFIND", "QUERY"])
+      await expectError(await get("/v1/messages", { method }), { status: 405, type: "invalid_request_error" });
   });
 });
 
@@ -346,19 +348,50 @@ describe("what is not HTTP", () => {
     expect(answer).toMatch(/^HTTP\/1.1 431 /);
     expect(answer).toContain("invalid_request_error");
   });
+
+  test("gets its answer on a connection that has had answers before, too", async () => {
+    const good = `GET /v1/models/claude-opus-4-8 HTTP/1.1\r\nhost: x\r\nx-api-key: ${bedKeys.key}\r\n\r\n`;
+    const answers = await rawAnswers([good, "NONSENSE\r\n\r\n"]);
+    expect(answers.map((answer) => answer.slice(0, 12))).toEqual(["HTTP/1.1 200", "HTTP/1.1 400"]);
+    expect(answers[1]).toContain("invalid_request_error");
+  });
+});
+
+test.each([
+  ["without a host", ""],
+  ["with an expectation we do not know", "host: x\r\nexpect: 200-ok\r\n"],
+])("a request %s gets an ordinary answer", async (_name, headers) => {
+  const answer = await rawAnswer(`GET /v1/nothing HTTP/1.1\r\n${headers}x-api-key: ${bedKeys.key}\r\n\r\n`);
+  expect(answer).toMatch(/^HTTP\/1.1 404 /);
+  expect(answer).toMatch(/request-id: call_/);
+  expect(answer).toContain("not_found_error");
 });
 
 /** What the gateway answers to bytes as they are, up to the end of the connection or of an answer's body. */
-function rawAnswer(bytes: string, to: GatewayBed = bed): Promise<string> {
+async function rawAnswer(bytes: string, to: GatewayBed = bed): Promise<string> {
+  const [answer] = await rawAnswers([bytes], to);
+  return answer ?? "";
+}
+
+/** The same for several on one connection, each sent after the answer to the one before. */
+function rawAnswers(requests: readonly string[], to: GatewayBed = bed): Promise<string[]> {
   return new Promise((resolve, reject) => {
-    let answer = "";
-    const socket = connect(Number(new URL(to.url).port), "127.0.0.1", () => socket.write(bytes));
+    const answers = [""];
+    const socket = connect(Number(new URL(to.url).port), "127.0.0.1", () => socket.write(requests[0] ?? ""));
     socket.setEncoding("utf8");
     socket.on("data", (text: string) => {
-      answer += text;
-      if (answer.endsWith("}")) socket.destroy();
+      const answer = (answers.pop() ?? "") + text;
+      answers.push(answer);
+      if (!answer.endsWith("}")) return;
+      const next = requests[answers.length];
+      if (next === undefined) {
+        socket.destroy();
+        return;
+      }
+      answers.push("");
+      socket.write(next);
     });
-    socket.on("error", reject).on("close", () => resolve(answer));
+    socket.on("error", reject).on("close", () => resolve(answers));
   });
 }
 

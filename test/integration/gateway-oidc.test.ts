@@ -126,3 +126,10 @@ test("a token whose issuer cannot be reached is a 529, to be tried again", async
   const response = await post(await sign(claims, { issuer: "http://127.0.0.1:1" }));
   expect([response.status, response.headers.get("retry-after")]).toEqual([529, "1"]);
 });
+
+test("a wrong token on a path that is no path is a 401, and the gateway goes on", async () => {
+  const token = await sign({ ...claims, sub: "repo:other/widgets" });
+  const response = await fetch(`${bed.url}/v1/models/%zz`, { headers: { authorization: `Bearer ${token}` } });
+  expect(response.status).toBe(401);
+  expect((await post(await sign(claims))).status).toBe(200);
+});

@@ -89,6 +89,8 @@ describe("while Redis is away", () => {
     const response = await bed.post("/v1/messages", ask());
     expect([response.status, asked]).toEqual([200, 2]);
     expect(Number(response.headers.get("x-sluice-queue-ms"))).toBeGreaterThanOrEqual(300);
+    // One that was limited and one that answered.
+    expect(response.headers.get("x-sluice-attempts")).toBe("2");
   });
 });
 

@@ -15,6 +15,7 @@ import {
   startGatewayBed,
   type GatewayBed,
 } from "../support/gateway-bed.ts";
+import { eventually } from "../support/eventually.ts";
 import { blockStart, event, messageStart, streamEnd, streamText, textDelta } from "../support/wire-samples.ts";
 
 let bed: GatewayBed;
@@ -316,8 +317,18 @@ describe("a caller", () => {
 });
 
 describe("waiting for capacity", () => {
+  const refused = {
+    provider: "one",
+    model: "claude-opus-4-8",
+    startedAt: 1,
+    endedAt: 2,
+    status: 429,
+    reason: "rate_limited",
+  } as const;
   const blockedFor = (ms: number) => ({
     ...errorOutcome(new GatewayError("rate_limited", "limited", { retryAfterS: 1 }), "x"),
+    attempts: [refused],
+    notes: ["plan: one on trial"],
     blockedUntil: Date.now() + ms,
   });
 
@@ -337,7 +348,16 @@ describe("waiting for capacity", () => {
     const response = await bed.post("/v1/messages", streamed, { "x-sluice-max-wait": "5s" });
     expect(response.status).toBe(200);
     expect(Number(response.headers.get("x-sluice-queue-ms"))).toBeGreaterThanOrEqual(300);
+    expect(response.headers.get("x-sluice-attempts")).toBe("2");
     await response.text();
+    const trace = await eventually(async () => {
+      const found = await bed.traces.get("key:bed", response.headers.get("x-sluice-request-id") ?? "");
+      if (!found) throw new Error("not written yet");
+      return found;
+    });
+    expect(trace.attempts).toEqual([refused]);
+    expect(trace.waits.map(({ kind }) => kind)).toEqual(["capacity"]);
+    expect(trace.notes).toEqual(["plan: one on trial"]);
   });
 
   test("ends at once when the limit lasts longer than the caller can wait", async () => {

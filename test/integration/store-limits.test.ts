@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, inject, test } from "vitest";
 import { createKeyLimits } from "#shared/store/key-limits.ts";
 import { spawnRedis } from "../support/spawn-redis.ts";
@@ -36,6 +37,18 @@ test("the place of a call whose gateway is gone becomes free by itself", async (
   const limits = await openLimits(bed);
   expect((await limits.admit("key:a", { concurrent: 1 }, callId(), 100)).ok).toBe(true);
   await eventually(async () => expect((await limits.admit("key:a", { concurrent: 1 }, "next", 100)).ok).toBe(true));
+});
+
+test("a call that lasts longer than it was thought to keeps its place until it is released", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const limits = createKeyLimits({ redis: await bed.connect("command"), prefix: bed.prefix, renewEveryMs: 50 });
+  const other = await openLimits(bed);
+  const id = callId();
+  expect((await limits.admit("key:a", { concurrent: 1 }, id, 200)).ok).toBe(true);
+  await sleep(600);
+  expect((await other.admit("key:a", { concurrent: 1 }, callId(), holdMs)).ok).toBe(false);
+  limits.release("key:a", id);
+  await eventually(async () => expect((await other.admit("key:a", { concurrent: 1 }, "next", holdMs)).ok).toBe(true));
 });
 
 test("a call refused for being too many at once has used up no minute", async () => {

@@ -2,11 +2,12 @@ import { randomBytes } from "node:crypto";
 import type { CallHead, WorkerCall } from "#shared/messages/call.ts";
 import type { Outcome } from "#shared/messages/outcome.ts";
 import { createJobProducer, type JobProducer } from "#shared/queue/job-producer.ts";
-import type { CallJob } from "#shared/queue/job.ts";
+import type { CallJob, Lane } from "#shared/queue/job.ts";
 import type { CallContext } from "#shared/rpc/call-handler.ts";
 import { createWorkerPool } from "#shared/rpc/worker-pool.ts";
 import { startWorkerServer, type WorkerServer } from "#shared/rpc/worker-server.ts";
 import { createBatchFeed } from "#shared/store/batch-feed.ts";
+import { createCallRegistry } from "#shared/store/call-registry.ts";
 import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
 import { createItemStore } from "#shared/store/item-store.ts";
 import { createReplyBus, type ReplyBus } from "#shared/store/reply-bus.ts";
@@ -14,6 +15,7 @@ import { createResultStore, type ResultStore } from "#shared/store/result-store.
 import { createLogger } from "#shared/telemetry/logger.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { createDispatcher, type Dispatcher } from "../../services/dispatcher/dispatcher.ts";
+import type { Recorders } from "../../services/dispatcher/settle.ts";
 import { freePort } from "./free-port.ts";
 
 /** What stands in for a worker's engine. */
@@ -31,8 +33,8 @@ export interface DispatcherBench {
   readonly calls: readonly WorkerCall[];
   /** How the worker answers from now on. */
   answer: Answer;
-  /** Puts a job into the interactive lane and waits for its outcome; rejects when none comes in time. */
-  run(job: CallJob, timeoutMs?: number): Promise<Outcome>;
+  /** Puts a job into a lane, the interactive one unless told, and waits for its outcome; rejects when none comes in time. */
+  run(job: CallJob, timeoutMs?: number, lane?: Lane): Promise<Outcome>;
   startWorker(): Promise<void>;
   /** One more dispatcher on the same lanes. */
   addDispatcher(): Promise<Dispatcher>;
@@ -44,8 +46,11 @@ const token = "a token for tests";
 
 export async function startDispatcherBench(
   redisUrl: string,
-  options: { readonly worker: boolean } = { worker: true },
+  options: { readonly worker: boolean; readonly background?: number; readonly recorders?: Recorders } = {
+    worker: true,
+  },
 ): Promise<DispatcherBench> {
+  const background = options.background ?? 5;
   const closers: (() => unknown)[] = [];
   const prefix = `t${randomBytes(6).toString("hex")}`;
   const redis = connect(redisUrl, "command", closers);
@@ -73,7 +78,7 @@ export async function startDispatcherBench(
     prefix,
     calls,
     answer: async () => answerOf("hello"),
-    run: (job, timeoutMs = 10_000) => runJob(bench, job, timeoutMs),
+    run: (job, timeoutMs = 10_000, lane = "interactive") => runJob(bench, job, { timeoutMs, lane }),
     async startWorker() {
       const handler = {
         invoke: (call: WorkerCall, context: CallContext) => {
@@ -84,7 +89,8 @@ export async function startDispatcherBench(
       };
       worker = await startWorkerServer({ listen: `127.0.0.1:${port}`, token, logger, handler });
     },
-    addDispatcher: () => addDispatcher({ redisUrl, prefix, port }, closers),
+    addDispatcher: () =>
+      addDispatcher({ redisUrl, prefix, port, background, recorders: options.recorders ?? {} }, closers),
     async close() {
       for (const close of closers.splice(0).toReversed()) await close();
     },
@@ -97,9 +103,15 @@ interface Place {
   readonly redisUrl: string;
   readonly prefix: string;
   readonly port: number;
+  /** Most background jobs at a time. */
+  readonly background: number;
+  readonly recorders: Recorders;
 }
 
-async function addDispatcher({ redisUrl, prefix, port }: Place, closers: (() => unknown)[]): Promise<Dispatcher> {
+async function addDispatcher(
+  { redisUrl, prefix, port, background, recorders }: Place,
+  closers: (() => unknown)[],
+): Promise<Dispatcher> {
   const redis = connect(redisUrl, "command", closers);
   const blocking = connect(redisUrl, "blocking", closers);
   const subscriber = connect(redisUrl, "subscriber", closers);
@@ -118,6 +130,8 @@ async function addDispatcher({ redisUrl, prefix, port }: Place, closers: (() => 
     blocking,
     subscriber,
     results,
+    calls: createCallRegistry({ redis, prefix }),
+    recorders,
     pool,
     producer,
     prefix,
@@ -125,7 +139,7 @@ async function addDispatcher({ redisUrl, prefix, port }: Place, closers: (() => 
     items: createItemStore({ redis, prefix }),
     traces: { put: () => undefined },
     window: 50,
-    concurrency: { interactive: 50, count: 10, background: 5 },
+    concurrency: { interactive: 50, count: 10, background },
     logger,
     metrics,
   });
@@ -149,12 +163,16 @@ function connect(
   return connection;
 }
 
-async function runJob(bench: Omit<DispatcherBench, "dispatcher">, job: CallJob, timeoutMs: number): Promise<Outcome> {
+async function runJob(
+  bench: Omit<DispatcherBench, "dispatcher">,
+  job: CallJob,
+  { timeoutMs, lane }: { readonly timeoutMs: number; readonly lane: Lane },
+): Promise<Outcome> {
   const { promise, resolve, reject } = Promise.withResolvers<Outcome>();
   const forget = bench.replies.expect(job.head.id, resolve);
   const timer = setTimeout(() => reject(new Error("no outcome in time")), timeoutMs);
   try {
-    await bench.producer.add("interactive", { ...job, replyTo: bench.replies.channel });
+    await bench.producer.add(lane, { ...job, replyTo: bench.replies.channel });
     return await promise;
   } finally {
     clearTimeout(timer);

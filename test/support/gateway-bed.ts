@@ -155,7 +155,7 @@ async function startDispatcher(config: SluiceConfig, results: ResultStore): Prom
   const command = connectRedis(url, "command", { logger });
   const cancels = createResultStore({ redis: command, subscriber, prefix, ttlMs: 60_000 });
   const stopListening = cancels.onCancel((callId) => running.get(callId)?.abort());
-  const consumers = (["interactive", "count"] as const).map((lane) =>
+  const consumers = (["interactive", "count", "background"] as const).map((lane) =>
     createJobConsumer({
       lane,
       concurrency: 100,

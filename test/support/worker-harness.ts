@@ -7,6 +7,7 @@ import { createCatalogue } from "#shared/routing/catalogue.ts";
 import type { CallContext, CallHandler, StreamSink } from "#shared/rpc/call-handler.ts";
 import { createAffinityStore, type AffinityStore } from "#shared/store/affinity.ts";
 import { createBodyStore, type BodyStore } from "#shared/store/body-store.ts";
+import { createCallRegistry } from "#shared/store/call-registry.ts";
 import { connectRedis } from "#shared/store/connect-redis.ts";
 import { createTargetBoard, type TargetBoard } from "#shared/store/target-board.ts";
 import { createLogger } from "#shared/telemetry/logger.ts";
@@ -53,9 +54,16 @@ export async function startWorkerHarness(options: HarnessOptions): Promise<Worke
   const { config, providers } = openProviders(options);
   const affinity = createAffinityStore({ redis, prefix });
   const bodies = createBodyStore({ redis, prefix });
+  const registered = createCallRegistry({ redis, prefix });
   const metrics: Metrics = createMetrics(registry);
   const handler = createCallHandler({
-    engine: createEngineDeps({ config: config.engine, providers, board, metrics }),
+    engine: createEngineDeps({
+      config: config.engine,
+      providers,
+      board,
+      metrics,
+      laterDeadline: (callId) => registered.laterDeadline(callId).catch(() => undefined),
+    }),
     catalogue: createCatalogue(config),
     affinity,
     bodies,

@@ -51,24 +51,27 @@ async function handleItem(handling: Handling, deps: ItemHandlerDeps): Promise<Pa
     ? { outcome: canceled(job) }
     : await runItem(handling, { state, doubtful: admission.doubtful }, deps);
   if (!ended || context.signal.aborted) return undefined;
-  return conclude(handling, { outcome: wholeOutcome(job, ended.outcome, takenAt), parkUntil: ended.parkUntil }, deps);
+  if (ended.outcome.stoodBack) deps.onStoodBack();
+  const parking = await conclude(handling, { ...ended, outcome: wholeOutcome(job, ended.outcome, takenAt) }, deps);
+  // An answer was heard: what comes next is no repetition.
+  if (parking && ended.outcome.attempts.length > 0) await deps.items.forgetSent(item).catch(() => undefined);
+  // Not before: until the end is recorded another dispatcher can get it from the worker.
+  ended.release?.();
+  return parking;
 }
 
-/** Parks the item or records its end. */
+/** Records the item's end, or says when it is to be tried again. */
 async function conclude(
-  { job, item, context }: Handling,
+  { job, context }: Handling,
   { outcome, parkUntil }: CallEnd,
   deps: ItemHandlerDeps,
 ): Promise<ParkUntil | undefined> {
   const again = parkUntil ?? retryItemAt(job, outcome, Date.now());
   if (again !== undefined) {
     deps.metrics.parkedTotal.inc({ lane });
-    // An answer was heard, or nobody was asked: what comes next is no repetition.
-    await deps.items.forgetSent(item).catch(() => undefined);
     return { parkUntil: again, trail: shortened(trailOf(outcome, Date.now())) };
   }
-  const { id: callId, deadlineAt } = job.head;
-  await deps.settler.settle({ job, callId, outcome, replyTo: "", deadlineAt }, context.signal);
+  await deps.settler.settle({ job, outcome }, context.signal);
   return undefined;
 }
 

@@ -25,6 +25,7 @@ export function itemJob(batch: BatchRecord, item: FedItem, reopened = false): Ca
       id: itemCallId(batchId, item.index),
       operation: "messages",
       stream: false,
+      priority: "background",
       keyId,
       headers,
       acceptedAt: createdAt,

@@ -4,7 +4,7 @@ import type { CallJob } from "#shared/queue/job.ts";
 import type { ItemStore } from "#shared/store/item-store.ts";
 import type { StoredTrace, TraceStore } from "#shared/store/trace-store.ts";
 import type { Metrics } from "#shared/telemetry/metrics.ts";
-import type { Recorder } from "../recorder.ts";
+import type { Recorder } from "../settle.ts";
 import { itemOf } from "./item-job.ts";
 
 export interface ItemRecorderDeps {

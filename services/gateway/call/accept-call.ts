@@ -4,6 +4,7 @@ import { readBody } from "#shared/messages/body.ts";
 import type { Operation } from "#shared/messages/call.ts";
 import { GatewayError } from "#shared/messages/error.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
+import { checkDetachable, readOnDisconnect } from "../detach/on-disconnect.ts";
 import type { BodyBudget } from "../plugins/body-budget.ts";
 import type { Caller } from "../plugins/keyring.ts";
 import { readPayload } from "../plugins/read-payload.ts";
@@ -12,6 +13,7 @@ import { makeCallHead, pickForwardedHeaders, readSession } from "./call-head.ts"
 import { takeLease, type CallLease } from "./call-lease.ts";
 import { readCallTimes } from "./call-times.ts";
 import { checkModels } from "./check-models.ts";
+import { readPriority } from "./priority.ts";
 import { OpenCall } from "./open-call.ts";
 
 /** One of the endpoints that begin a call. */
@@ -40,13 +42,14 @@ export async function acceptCall(
   const acceptedAt = Date.now();
   const lease = takeLease(deps.guard, deps.budget);
   try {
-    // Read for its errors too: a wait that cannot be read is refused before the body.
+    // Read for their errors too: what cannot be read is refused before the body.
+    const onDisconnect = readOnDisconnect(request.headers);
     const times = readCallTimes(request.headers, false, acceptedAt);
     if (request.caller.limits) await admitByLimits(request, lease, { ...deps, holdMs: times.deadlineAt - acceptedAt });
     const options = { limits: deps.server, budget: deps.budget };
     const bytes = await readPayload(request.raw, reply.raw, options);
     lease.holdBytes(bytes.length);
-    return openCall(request, { bytes, lease, acceptedAt, response: reply.raw }, deps);
+    return openCall(request, { bytes, lease, acceptedAt, response: reply.raw, onDisconnect }, deps);
   } catch (reason) {
     lease.release();
     throw reason;
@@ -58,6 +61,7 @@ interface Received {
   readonly lease: CallLease;
   readonly acceptedAt: number;
   readonly response: FastifyReply["raw"];
+  readonly onDisconnect: "cancel" | "detach";
 }
 
 function openCall(
@@ -69,6 +73,7 @@ function openCall(
   const { caller } = request;
   const { operation, claudeOnly } = deps.endpoint;
   const facts = readBody(bytes, operation);
+  checkDetachable(received.onDisconnect, facts.stream);
   const model = checkModels(facts, { catalogue: deps.catalogue, caller, claudeOnly });
   const identity = {
     id: request.id,
@@ -77,6 +82,7 @@ function openCall(
     model: model.name,
     headers: pickForwardedHeaders(request.headers),
     session: readSession(request.headers),
+    priority: readPriority(request.headers),
   };
   const times = readCallTimes(request.headers, facts.stream, received.acceptedAt);
   const head = makeCallHead(identity, facts, times);

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { CallBodyFacts } from "#shared/messages/body.ts";
-import type { CallHead, ForwardedHeaders, Operation } from "#shared/messages/call.ts";
+import type { CallHead, ForwardedHeaders, Operation, Priority } from "#shared/messages/call.ts";
 import type { CallTimes } from "./call-times.ts";
 
 export interface CallIdentity {
@@ -12,6 +12,8 @@ export interface CallIdentity {
   readonly headers: ForwardedHeaders;
   /** What the client calls its conversation, if it says so. */
   readonly session: string | undefined;
+  /** Only whole answers can be background work: for a stream somebody waits, and counts have a lane of their own. */
+  readonly priority: Priority;
 }
 
 const usualVersion = "2023-06-01";
@@ -37,8 +39,9 @@ export function readSession(headers: IncomingHttpHeaders): string | undefined {
 }
 
 export function makeCallHead(identity: CallIdentity, facts: CallBodyFacts, times: CallTimes): CallHead {
-  const { session, ...named } = identity;
+  const { session, priority, ...named } = identity;
   const affinity = session ?? facts.affinityHash;
+  const isBackground = priority === "background" && !facts.stream && identity.operation === "messages";
   return {
     ...named,
     stream: facts.stream,
@@ -48,6 +51,7 @@ export function makeCallHead(identity: CallIdentity, facts: CallBodyFacts, times
     ...(affinity === undefined ? undefined : { affinity }),
     ...(facts.thread === undefined ? undefined : { thread: facts.thread }),
     ...(facts.container === undefined ? undefined : { container: facts.container }),
+    ...(isBackground ? { priority } : undefined),
     ...times,
   };
 }

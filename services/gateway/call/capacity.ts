@@ -1,5 +1,5 @@
 import type { CallHead } from "#shared/messages/call.ts";
-import type { Outcome, Wait } from "#shared/messages/outcome.ts";
+import type { CallFacts, Outcome, Wait } from "#shared/messages/outcome.ts";
 
 const mostSpreadMs = 100;
 
@@ -16,4 +16,18 @@ export function spreadMs(): number {
 
 export function capacityWait(startedAt: number): Wait {
   return { kind: "capacity", startedAt, endedAt: Date.now() };
+}
+
+/** What a call went through before it was opened again. */
+export type Trail = Pick<CallFacts, "attempts" | "waits" | "notes">;
+
+/** The facts of what came last as those of the whole call. */
+export function behind<T extends Trail>(trail: Trail | undefined, facts: T): T {
+  if (trail === undefined) return facts;
+  return {
+    ...facts,
+    attempts: [...trail.attempts, ...facts.attempts],
+    waits: [...trail.waits, ...facts.waits],
+    notes: [...new Set([...trail.notes, ...facts.notes])],
+  };
 }

@@ -1,8 +1,8 @@
 import type { CallHead, WorkerCall } from "#shared/messages/call.ts";
-import type { Outcome, Wait } from "#shared/messages/outcome.ts";
+import type { Outcome } from "#shared/messages/outcome.ts";
 import { sleep } from "#shared/runtime/deadline.ts";
 import type { WorkerPool } from "#shared/rpc/worker-pool.ts";
-import { capacityWait, mayWaitUntil, spreadMs } from "./capacity.ts";
+import { behind, capacityWait, mayWaitUntil, spreadMs, type Trail } from "./capacity.ts";
 
 export interface StraightOptions {
   /** Of the first time; every later one is one higher. */
@@ -23,15 +23,15 @@ export interface StraightCall {
  */
 export async function invokeStraight(call: StraightCall, options: StraightOptions, pool: WorkerPool): Promise<Outcome> {
   const { signal } = options;
-  const waits: Wait[] = [];
+  let trail: Trail | undefined;
   for (let again = 0; ; again += 1) {
     const asked: WorkerCall = { head: call.head, body: { bytes: call.bytes }, delivery: options.delivery + again };
     const reopened = options.reopened && again === 0;
-    const outcome = await pool.invoke(asked, { signal, keepOrphan: true, reopened });
+    const outcome = behind(trail, await pool.invoke(asked, { signal, keepOrphan: true, reopened }));
     const until = mayWaitUntil(outcome, call.head);
-    if (until === undefined) return waits.length === 0 ? outcome : { ...outcome, waits: [...waits, ...outcome.waits] };
+    if (until === undefined) return outcome;
     const startedAt = Date.now();
     await sleep(until - startedAt + spreadMs(), signal);
-    waits.push(capacityWait(startedAt));
+    trail = { ...outcome, waits: [...outcome.waits, capacityWait(startedAt)] };
   }
 }

@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { CallHead } from "#shared/messages/call.ts";
-import type { CallFacts, Wait } from "#shared/messages/outcome.ts";
+import { waitedMs, type CallFacts } from "#shared/messages/outcome.ts";
+import type { Claim } from "#shared/store/claim-store.ts";
 import type { StoredTrace } from "#shared/store/trace-store.ts";
 import { callMetrics, type CallMetrics } from "#shared/telemetry/call-metrics.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
@@ -29,6 +30,8 @@ export class OpenCall {
   readonly head: CallHead;
   readonly bytes: Buffer;
   readonly response: ServerResponse;
+  /** What the call holds of its caller's idempotency key. */
+  claim: Claim | undefined;
   readonly #lease: CallLease;
   readonly #deps: GatewayDeps;
   readonly #metrics: CallMetrics;
@@ -50,6 +53,17 @@ export class OpenCall {
     this.#metrics.firstContent((now - this.head.acceptedAt) / 1000);
   }
 
+  /** The call is a job from now on: it ends without this process. Gives back what it held; the job has the trace. */
+  handOver(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#lease.release();
+    const { head } = this;
+    this.#metrics.ended("ok", (Date.now() - head.acceptedAt) / 1000);
+    const { id: callId, keyId, operation, model } = head;
+    this.#deps.logger.info({ callId, keyId, operation, model }, "job accepted");
+  }
+
   /** Gives back what the call held and writes down how it ended; the first time only. */
   end(end: CallEnd): void {
     if (this.#ended) return;
@@ -58,11 +72,21 @@ export class OpenCall {
     const endedAt = Date.now();
     const { head } = this;
     const queueMs = waitedMs(end.facts.waits);
+    this.#observeWait(end.facts);
     this.#metrics.ended(end.facts.code, (endedAt - head.acceptedAt) / 1000);
     if (end.facts.code === "cancelled")
       metrics.callersGoneTotal.inc({ operation: head.operation, stream: String(head.stream) });
     this.#deps.traces.put(this.#trace(end, { endedAt, queueMs }));
     this.#log(end, { ms: endedAt - head.acceptedAt, queueMs });
+  }
+
+  #observeWait({ attempts, waits }: CallFacts): void {
+    const asked = attempts[0];
+    if (!asked) return;
+    let elsewhereMs = 0;
+    for (const wait of waits)
+      if (wait.kind !== "queue" && wait.endedAt <= asked.startedAt) elsewhereMs += wait.endedAt - wait.startedAt;
+    this.#deps.guard.observe(asked.startedAt - this.head.acceptedAt - elsewhereMs);
   }
 
   // Member by member: the facts of a whole answer come with its body, which has no business in a trace.
@@ -113,11 +137,4 @@ export class OpenCall {
       "call",
     );
   }
-}
-
-/** The time a call stood still for want of capacity; back-off between attempts is not of it. */
-export function waitedMs(waits: readonly Wait[]): number {
-  let ms = 0;
-  for (const wait of waits) if (wait.kind !== "backoff") ms += wait.endedAt - wait.startedAt;
-  return ms;
 }

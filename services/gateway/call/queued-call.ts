@@ -1,48 +1,42 @@
 import { errorOutcome } from "#shared/messages/error-outcome.ts";
 import { GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import type { Outcome } from "#shared/messages/outcome.ts";
-import { AddError, type JobProducer } from "#shared/queue/job-producer.ts";
-import type { CallJob, Lane } from "#shared/queue/job.ts";
+import { AddError } from "#shared/queue/job-producer.ts";
+import type { Lane } from "#shared/queue/job.ts";
 import type { Fate } from "#shared/store/result-store.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { answerFromOutcome } from "../answer-headers.ts";
-import type { CallClock, Ticking } from "../call-clock.ts";
-import type { GatewayDeps } from "../gateway-deps.ts";
 import { WholeReply } from "../whole-reply.ts";
-import type { AbandonedJobs } from "./abandoned-jobs.ts";
-import { mayWaitUntil } from "./capacity.ts";
+import { behind, mayWaitUntil, type Trail } from "./capacity.ts";
+import { addJob, type JobToAdd } from "./add-job.ts";
+import { askPrint } from "./ask-print.ts";
+import { createDeparture, type Departure } from "./departure.ts";
 import { invokeStraight } from "./invoke-straight.ts";
+import { acknowledgeOutcome, keepOwnOutcome } from "./keep-outcome.ts";
 import { noFacts, type OpenCall } from "./open-call.ts";
-import type { StraightLanes } from "./straight-lanes.ts";
+import { isLasting } from "./replayable.ts";
+import type { QueuedCallDeps, WaitingCall } from "./queued-deps.ts";
 import { nextQueuedStep, type QueuedEvent, type QueuedState } from "./queued-state.ts";
 
-export interface QueuedCallDeps extends GatewayDeps {
-  readonly clock: CallClock;
-  readonly abandoned: AbandonedJobs;
-  readonly straightLanes: StraightLanes;
-  readonly onEnd: (call: QueuedCall) => void;
-}
-
-/** Bodies up to here travel in the job, larger ones lie in Redis once. */
-const inlineBytes = 16_384;
 /** How long a call waits for Redis before it goes its own way. */
 const awayMs = 2000;
 /** Who runs the call knows more of its end than we do, so it speaks first. */
 const deadlineGraceMs = 500;
 const askAgainMs = 100;
 const askTries = 20;
-const bodyMarginMs = 60_000;
 /** Above every delivery a queue makes: a call that this gateway takes over is its own from then on. */
 const takeoverDelivery = 1000;
 
 /** A whole answer or a count on its way through the queue; its states are those of `queued-state.ts`, then ended. */
-export class QueuedCall implements Ticking {
+export class QueuedCall implements WaitingCall {
   readonly #call: OpenCall;
   readonly #deps: QueuedCallDeps;
   readonly #reply: WholeReply;
   readonly #lane: Lane;
   #state: QueuedState = "adding";
   #ended = false;
+  /** The caller is gone; the call goes on for whoever joins it, or has joined it. */
+  #isLeft = false;
   #isTimeUp = false;
   /** True when a copy of the job may lie in Redis. */
   #mayBeQueued = false;
@@ -50,11 +44,13 @@ export class QueuedCall implements Ticking {
   #bodyKey: string | undefined;
   #forget: (() => void) | undefined;
   #workers: AbortController | undefined;
+  /** What came of it before it was queued. */
+  #tried: Trail | undefined;
 
   constructor(call: OpenCall, deps: QueuedCallDeps) {
     this.#call = call;
     this.#deps = deps;
-    this.#lane = call.head.operation === "count_tokens" ? "count" : "interactive";
+    this.#lane = call.head.operation === "count_tokens" ? "count" : (call.head.priority ?? "interactive");
     this.#reply = new WholeReply(call.response, {
       callId: call.head.id,
       acceptedAt: call.head.acceptedAt,
@@ -67,13 +63,23 @@ export class QueuedCall implements Ticking {
     this.#deps.clock.add(this);
     if (this.#deps.straightLanes.mayTry(this.#lane)) this.#try();
     else this.#enqueue();
+    const { head, bytes } = this.#call;
+    // In the same write as the job. A count costs nothing, so nobody joins one.
+    if (head.operation !== "messages") return;
+    const { calls, replies } = this.#deps;
+    const { id, deadlineAt } = head;
+    calls.register(askPrint(head, bytes), { id, lane: this.#lane, deadlineAt, channel: replies.channel });
+  }
+
+  get #isJoinable(): boolean {
+    return this.#call.head.operation === "messages" || this.#call.claim !== undefined;
   }
 
   #enqueue(): void {
     const { id } = this.#call.head;
     // Listen first: a fast job may be answered before its add has returned.
     this.#forget = this.#deps.replies.expect(id, (outcome) => {
-      this.#deps.results.acknowledge(id);
+      acknowledgeOutcome(this.#call, outcome, this.#deps);
       this.#finish(outcome);
     });
     this.#add();
@@ -87,8 +93,9 @@ export class QueuedCall implements Ticking {
       (outcome) => {
         straightLanes.ended(this.#lane);
         this.#workers = undefined;
-        if (mayWaitUntil(outcome, head) === undefined) this.#finish(outcome);
-        else this.#happen("blocked");
+        if (mayWaitUntil(outcome, head) === undefined) return this.#finish(outcome);
+        this.#tried = outcome;
+        this.#happen("blocked");
       },
       (reason: unknown) => {
         straightLanes.ended(this.#lane);
@@ -101,17 +108,18 @@ export class QueuedCall implements Ticking {
 
   tick(now: number): void {
     this.#reply.tick(now);
-    if (now > this.#call.head.deadlineAt + deadlineGraceMs) {
+    if (now > this.#call.head.deadlineAt + deadlineGraceMs && !this.#isLeft) {
       if (!this.#isTimeUp) void this.#timeUp();
       return;
     }
     const since = this.#deps.replies.interruptedSince;
-    if (since !== undefined && now - since > awayMs) this.#happen("interrupted");
+    if (since === undefined || now - since <= awayMs) return;
+    if (this.#isLeft) this.#close();
+    else this.#happen("interrupted");
   }
 
-  /** The reply channel is whole again. */
   restored(): void {
-    if (this.#state === "straight" && this.#mayBeQueued) void this.#abandon();
+    if (this.#state === "straight" && this.#mayBeQueued) void this.#departure.abandon();
     this.#happen("restored");
   }
 
@@ -138,37 +146,24 @@ export class QueuedCall implements Ticking {
   }
 
   #add(): void {
-    const { head, bytes } = this.#call;
-    const job: CallJob = {
+    const { head, bytes, claim } = this.#call;
+    const job: JobToAdd["job"] = {
       version: 1,
       head,
       replyTo: this.#deps.replies.channel,
       enqueuedAt: Date.now(),
       ...(this.#takeovers > 0 ? { reopened: true } : undefined),
+      ...(claim ? { keepMs: claim.keepMs } : undefined),
     };
-    const { bodies, producer } = this.#deps;
-    const added =
-      bytes.length <= inlineBytes && !bodies.isSealed
-        ? producer.add(this.#lane, { ...job, body: bytes.toString("utf8") })
-        : this.#addByKey(job, producer);
-    added.then(
+    const isGone = (): boolean => this.#ended;
+    const onBodyKey = (key: string): void => void (this.#bodyKey = key);
+    addJob({ lane: this.#lane, job, bytes, isGone, onBodyKey }, this.#deps).then(
       () => {
         this.#mayBeQueued = true;
         this.#happen("added");
       },
       (reason: unknown) => this.#notAdded(reason),
     );
-  }
-
-  async #addByKey(job: CallJob, producer: JobProducer): Promise<void> {
-    const { head, bytes } = this.#call;
-    const ttlMs = head.deadlineAt - Date.now() + bodyMarginMs;
-    const stored = this.#deps.bodies.put(head.id, bytes, ttlMs).catch((reason: unknown) => {
-      throw new AddError("not_sent", "the body could not be stored", { cause: reason });
-    });
-    this.#bodyKey = await stored;
-    // A caller that left meanwhile needs no job.
-    if (!this.#ended) await producer.add(this.#lane, { ...job, bodyKey: this.#bodyKey });
   }
 
   #notAdded(reason: unknown): void {
@@ -215,29 +210,49 @@ export class QueuedCall implements Ticking {
 
   async #timeUp(): Promise<void> {
     this.#isTimeUp = true;
-    const ran = this.#mayBeQueued && this.#state !== "straight" ? await this.#abandon() : "may_have_run";
-    const options = ran === "may_have_run" ? { shouldRetry: false } : {};
-    this.#fail(new GatewayError("timed_out", "The time for this call is up.", options));
+    const isShared = this.#isJoinable || (this.#mayBeQueued && this.#state !== "straight");
+    const ran = isShared ? await this.#departure.abandon() : "may_have_run";
+    const options = ran === "never_ran" ? {} : { shouldRetry: false };
+    const error = new GatewayError("timed_out", "The time for this call is up.", options);
+    if (ran !== "joined" || this.#ended) return this.#fail(error);
+    this.#answer(errorOutcome(error, this.#call.head.id));
+    await this.#goOn("joined");
   }
 
   #leave(): void {
-    const facts = { ...noFacts, code: "cancelled" } as const;
-    if (!this.#close()) return;
-    if (this.#mayBeQueued) void this.#abandon();
-    this.#call.end({ status: 499, requestId: this.#call.head.id, facts });
+    if (this.#ended || this.#isLeft) return;
+    if (this.#isJoinable) void this.#goOn("left");
+    else {
+      if (this.#mayBeQueued) void this.#departure.abandon();
+      this.#close();
+    }
+    this.#call.end({ status: 499, requestId: this.#call.head.id, facts: { ...noFacts, code: "cancelled" } });
+  }
+
+  /** Without its caller the call goes on while others wait for it, and a little longer. */
+  async #goOn(why: "left" | "joined"): Promise<void> {
+    this.#isLeft = true;
+    await this.#departure.abandonAtLast(why === "left" ? "later" : "now", () => this.#ended);
+    this.#close();
   }
 
   #fail(error: GatewayError): void {
     this.#finish(errorOutcome(error, this.#call.head.id));
   }
 
-  #finish(outcome: Outcome): void {
-    const wasStraight = this.#state === "straight";
+  #finish(last: Outcome): void {
+    const outcome = behind(this.#tried, last);
+    const isOurs = this.#state === "straight" || this.#state === "trying";
     if (!this.#close()) return;
     // A copy of the job that comes to life later must find that nobody waits for it.
-    if (wasStraight && this.#mayBeQueued) void this.#abandon();
-    const answer = answerFromOutcome(outcome);
-    this.#reply.answer(answer);
+    if (isOurs && this.#mayBeQueued) void this.#departure.abandon();
+    if (isOurs && this.#isJoinable) keepOwnOutcome(this.#call, outcome, this.#deps);
+    if (!isLasting(outcome)) this.#call.claim?.release();
+    this.#answer(outcome);
+  }
+
+  #answer(outcome: Outcome): void {
+    this.#reply.answer(answerFromOutcome(outcome));
     this.#call.end({
       status: outcome.status,
       requestId: outcome.headers["request-id"] ?? this.#call.head.id,
@@ -256,11 +271,8 @@ export class QueuedCall implements Ticking {
     return true;
   }
 
-  async #abandon(): Promise<"never_ran" | "may_have_run"> {
-    const { id, deadlineAt } = this.#call.head;
-    const result = await this.#deps.abandoned.abandon({ callId: id, lane: this.#lane, until: deadlineAt });
-    if (result === "never_ran" && this.#bodyKey !== undefined) this.#deps.bodies.drop(this.#bodyKey);
-    return result;
+  get #departure(): Departure {
+    return createDeparture(this.#call, { lane: this.#lane, bodyKey: this.#bodyKey }, this.#deps);
   }
 
   #nextDelivery(): number {

@@ -1,17 +1,18 @@
 import { errorOutcome } from "#shared/messages/error-outcome.ts";
-import { errorCodes, errorEnvelope, GatewayError, toGatewayError, type ErrorEnvelope } from "#shared/messages/error.ts";
+import { errorCodes, errorEnvelope, GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import type { SentNote, WorkerCall } from "#shared/messages/call.ts";
-import type { AnswerHead, CallFacts, Outcome, StreamTrailer, Wait } from "#shared/messages/outcome.ts";
+import type { AnswerHead, CallFacts, Outcome, StreamTrailer } from "#shared/messages/outcome.ts";
 import type { StreamHandle, StreamReceiver } from "#shared/rpc/stream-call.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
-import { writeAnswer } from "../answer.ts";
 import { answerFromOutcome, streamHeaders } from "../answer-headers.ts";
 import type { CallClock, Ticking } from "../call-clock.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
-import { SseReply } from "../sse-reply.ts";
+import { SseReply, type SseReplyOptions } from "../sse-reply.ts";
+import type { StreamReply } from "../stream-reply.ts";
 import type { TurnQueue } from "../turn-queue.ts";
-import { capacityWait, mayWaitUntil, spreadMs } from "./capacity.ts";
-import { noFacts, waitedMs, type OpenCall } from "./open-call.ts";
+import { behind, capacityWait, mayWaitUntil, spreadMs, type Trail } from "./capacity.ts";
+import { noFacts, type OpenCall } from "./open-call.ts";
+import { envelopeOf } from "./outcome-envelope.ts";
 
 export interface StreamedCallDeps extends GatewayDeps {
   readonly clock: CallClock;
@@ -33,10 +34,10 @@ const mostLostWorkers = 3;
 export class StreamedCall implements StreamReceiver, Ticking {
   readonly #call: OpenCall;
   readonly #deps: StreamedCallDeps;
-  readonly #reply: SseReply;
+  readonly #reply: StreamReply;
   readonly #abort = new AbortController();
-  readonly #waits: Wait[] = [];
-  readonly #notes: string[] = [];
+  /** What came before it was opened again. */
+  #trail: Trail | undefined;
   #state: "opening" | "committed" | "begun" | "ended" = "opening";
   #handle: StreamHandle | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -48,11 +49,11 @@ export class StreamedCall implements StreamReceiver, Ticking {
   /** What the caller saw as `request-id`. */
   #requestId: string;
 
-  constructor(call: OpenCall, deps: StreamedCallDeps) {
+  constructor(call: OpenCall, deps: StreamedCallDeps, makeReply = plainReply) {
     this.#call = call;
     this.#deps = deps;
     this.#requestId = call.head.id;
-    this.#reply = new SseReply(call.response, {
+    this.#reply = makeReply(call, {
       turns: deps.turns,
       callId: call.head.id,
       onConsumed: (bytes) => this.#handle?.consumed(bytes),
@@ -63,6 +64,12 @@ export class StreamedCall implements StreamReceiver, Ticking {
   start(): void {
     this.#deps.clock.add(this);
     this.#open();
+  }
+
+  /** Somebody other than its caller ends the call. */
+  cancel(): void {
+    if (this.#state !== "ended")
+      this.#fail(new GatewayError("cancelled", "The call was cancelled.", { shouldRetry: false }));
   }
 
   tick(now: number): void {
@@ -84,7 +91,7 @@ export class StreamedCall implements StreamReceiver, Ticking {
     this.#target = { provider: head.provider, model: head.model };
     if (this.#state === "opening") {
       this.#requestId = head.headers["request-id"] ?? this.#requestId;
-      this.#reply.begin(head.status, streamHeaders(head, waitedMs(this.#waits)), now);
+      this.#reply.begin(head.status, streamHeaders(head, this.#trail), now);
     }
     this.#state = "begun";
     this.#call.contentBegan(now);
@@ -101,7 +108,7 @@ export class StreamedCall implements StreamReceiver, Ticking {
     else if (trailer.end === "error_event") this.#reply.endBroken();
     else this.#reply.fail(errorEnvelope(cutError(trailer), this.#requestId));
     const { end: _, ...facts } = trailer;
-    this.#close(200, { ...facts, ...this.#ownFacts(facts) });
+    this.#close(200, behind(this.#trail, facts));
   }
 
   outcome(outcome: Outcome): void {
@@ -109,13 +116,13 @@ export class StreamedCall implements StreamReceiver, Ticking {
     this.#handle = undefined;
     const until = mayWaitUntil(outcome, this.#call.head);
     if (until === undefined) this.#answer(outcome);
-    else this.#openAt(until);
+    else this.#openAt(until, behind(this.#trail, outcome));
   }
 
   lost(info: { readonly sent: SentNote | undefined; readonly begun: boolean }): void {
     if (this.#state === "ended") return;
     this.#handle = undefined;
-    this.#notes.push("worker_lost");
+    this.#trail = behind(this.#trail, { ...noFacts, notes: ["worker_lost"] });
     this.#lostWorkers += 1;
     const { sent } = info;
     const wasSent = sent !== undefined || this.#sentBefore !== undefined;
@@ -156,11 +163,12 @@ export class StreamedCall implements StreamReceiver, Ticking {
     }
   }
 
-  #openAt(until: number): void {
+  #openAt(until: number, { attempts, waits, notes }: Outcome): void {
     const startedAt = Date.now();
+    this.#trail = { attempts, waits, notes };
     this.#timer = setTimeout(
       () => {
-        this.#waits.push(capacityWait(startedAt));
+        this.#trail = { attempts, waits: [...waits, capacityWait(startedAt)], notes };
         this.#delivery += 1;
         this.#open();
       },
@@ -180,11 +188,15 @@ export class StreamedCall implements StreamReceiver, Ticking {
 
   /** The call ends without `message_stop`: as an ordinary answer, or as an `error` event when headers are out. */
   #answer(given: Outcome): void {
-    const outcome = { ...given, ...this.#ownFacts(given) };
+    const outcome = behind(this.#trail, given);
+    if (this.#state === "begun") {
+      this.#reply.fail(envelopeOf(outcome, this.#requestId));
+      this.#closeEarly(200, outcome);
+      return;
+    }
     this.#handle?.cancel();
     if (this.#state === "opening") {
-      this.#reply.release();
-      writeAnswer(this.#call.response, this.#call.head.id, answerFromOutcome(outcome));
+      this.#reply.answer(answerFromOutcome(outcome));
       this.#close(outcome.status, outcome);
     } else {
       this.#reply.fail(envelopeOf(outcome, this.#requestId));
@@ -194,23 +206,37 @@ export class StreamedCall implements StreamReceiver, Ticking {
 
   #leave(): void {
     if (this.#state === "ended") return;
+    this.#closeEarly(499, behind<CallFacts>(this.#trail, { ...noFacts, ...this.#target, code: "cancelled" }));
     this.#abort.abort(new GatewayError("cancelled", "The caller left."));
-    this.#handle?.cancel();
-    this.#close(499, { ...noFacts, ...this.#target, ...this.#ownFacts(noFacts), code: "cancelled" });
+  }
+
+  /** Nobody waits for the rest; what the worker knows of it, usage above all, goes with the call's end. */
+  #closeEarly(status: number, facts: CallFacts): void {
+    const handle = this.#handle;
+    this.#stop();
+    const end = (trailer?: StreamTrailer): void => {
+      const known = trailer ? behind(this.#trail, { ...trailer, code: facts.code }) : facts;
+      this.#call.end({ status, requestId: this.#requestId, facts: known });
+    };
+    if (handle) handle.cancel(end);
+    else end();
   }
 
   #close(status: number, facts: CallFacts): void {
+    this.#stop();
+    this.#call.end({ status, requestId: this.#requestId, facts });
+  }
+
+  #stop(): void {
     this.#state = "ended";
     clearTimeout(this.#timer);
     clearImmediate(this.#again);
     this.#deps.clock.delete(this);
-    this.#call.end({ status, requestId: this.#requestId, facts });
   }
+}
 
-  /** What this process adds to what the worker knows. */
-  #ownFacts(facts: Pick<CallFacts, "waits" | "notes">): Pick<CallFacts, "waits" | "notes"> {
-    return { waits: [...this.#waits, ...facts.waits], notes: [...this.#notes, ...facts.notes] };
-  }
+function plainReply(call: OpenCall, options: SseReplyOptions): StreamReply {
+  return new SseReply(call.response, options);
 }
 
 function timeUp(message: string): GatewayError {
@@ -226,15 +252,4 @@ function workerLost(wasSent: boolean): GatewayError {
 function cutError(facts: CallFacts): GatewayError {
   const code = facts.code in errorCodes ? (facts.code as keyof typeof errorCodes) : "internal";
   return new GatewayError(code, "The stream was cut off before its end.");
-}
-
-/** An outcome's error as one line of an `error` event, in its own words where it has any. */
-function envelopeOf(outcome: Outcome, requestId: string): ErrorEnvelope {
-  try {
-    const body: unknown = JSON.parse(outcome.body.toString("utf8"));
-    if (typeof body === "object" && body !== null && "error" in body) return body as ErrorEnvelope;
-  } catch {
-    // Not JSON: said in our own words below.
-  }
-  return errorEnvelope(new GatewayError("internal", `The provider answered ${outcome.status}.`), requestId);
 }

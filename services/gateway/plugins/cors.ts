@@ -1,40 +1,21 @@
 import type { FastifyInstance } from "fastify";
 import type { OutgoingHttpHeaders } from "node:http";
 
-const allowedHeaders = [
-  "accept",
-  "anthropic-beta",
-  "anthropic-dangerous-direct-browser-access",
-  "anthropic-version",
-  "authorization",
-  "content-type",
-  "x-api-key",
-  "x-sluice-max-wait",
-  "x-stainless-arch",
-  "x-stainless-async",
-  "x-stainless-helper",
-  "x-stainless-helper-method",
-  "x-stainless-lang",
-  "x-stainless-os",
-  "x-stainless-package-version",
-  "x-stainless-retry-count",
-  "x-stainless-runtime",
-  "x-stainless-runtime-version",
-  "x-stainless-timeout",
-];
+/** For a preflight that asks for no header by name. */
+const usualHeaders = "anthropic-beta, anthropic-version, authorization, content-type, x-api-key";
 const exposedHeaders = [
   "anthropic-organization-id",
-  "anthropic-ratelimit-requests-limit",
-  "anthropic-ratelimit-requests-remaining",
-  "anthropic-ratelimit-requests-reset",
-  "anthropic-ratelimit-tokens-limit",
-  "anthropic-ratelimit-tokens-remaining",
-  "anthropic-ratelimit-tokens-reset",
+  ...["requests", "tokens", "input-tokens", "output-tokens"].flatMap((limit) =>
+    ["limit", "remaining", "reset"].map((fact) => `anthropic-ratelimit-${limit}-${fact}`),
+  ),
+  "anthropic-workspace-id",
   "request-id",
   "retry-after",
   "retry-after-ms",
   "x-should-retry",
   "x-sluice-attempts",
+  "x-sluice-detach",
+  "x-sluice-estimated",
   "x-sluice-model",
   "x-sluice-provider",
   "x-sluice-queue-ms",
@@ -65,7 +46,8 @@ export function registerCors(app: FastifyInstance, origins: readonly string[]): 
     reply.hijack();
     const headers: OutgoingHttpHeaders = {
       "access-control-allow-methods": "GET, POST, DELETE, OPTIONS",
-      "access-control-allow-headers": allowedHeaders.join(", "),
+      // Whatever the page wants to send: SDKs send telemetry of their own, and the origin is trusted already.
+      "access-control-allow-headers": request.headers["access-control-request-headers"] ?? usualHeaders,
       "access-control-max-age": String(preflightAgeS),
       "request-id": request.id,
       "x-sluice-request-id": request.id,

@@ -1,4 +1,5 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { errorEnvelope, GatewayError, toGatewayError, type ErrorCode } from "#shared/messages/error.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
@@ -13,7 +14,8 @@ export function registerErrors(app: FastifyInstance, logger: Logger): void {
     sendError(request, reply, error);
   });
   app.setNotFoundHandler((request, reply) => {
-    sendError(request, reply, unknownPath(request));
+    const isKnown = app.supportedMethods.includes(request.method);
+    sendError(request, reply, isKnown ? unknownPath(request) : wrongMethod(request));
   });
 }
 
@@ -25,6 +27,10 @@ export function sendError(request: FastifyRequest, reply: FastifyReply, error: G
 export function unknownPath(request: FastifyRequest): GatewayError {
   const path = request.url.split("?", 1)[0] ?? "";
   return new GatewayError("not_found", `${request.method} ${path.slice(0, 200)} is not served here.`);
+}
+
+export function wrongMethod(request: FastifyRequest): GatewayError {
+  return new GatewayError("method_not_allowed", `${request.method} is not possible here.`);
 }
 
 const codeOfStatus: Readonly<Record<number, ErrorCode>> = {
@@ -54,7 +60,7 @@ const parserAnswers: Readonly<Record<string, readonly [status: string, code: Err
 
 /** What is not HTTP never becomes a request; it gets its envelope by hand, and the socket is closed. */
 export function answerBrokenHttp(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === "ECONNRESET" || !socket.writable || socket.bytesWritten > 0) {
+  if (error.code === "ECONNRESET" || !socket.writable || isMidAnswer(socket)) {
     socket.destroy();
     return;
   }
@@ -71,4 +77,9 @@ export function answerBrokenHttp(error: Error & { code?: string }, socket: Socke
     "connection: close",
   ];
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroySoon());
+}
+
+/** Nothing can be said in the middle of another answer. Node's own handler asks the same member. */
+function isMidAnswer(socket: Socket & { readonly _httpMessage?: ServerResponse | null }): boolean {
+  return socket._httpMessage?.headersSent ?? false;
 }

@@ -1,12 +1,15 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { GatewayError } from "#shared/messages/error.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
+import { createCallLimit } from "./call-limit.ts";
 
 /** Refuses new calls while this process has more than it can carry. Calls in hand are never touched. */
 export interface LoadGuard {
   /** Counts a call in, or throws `overloaded`. */
   enter(): void;
   leave(): void;
+  /** What a call waited for us before a provider was asked, in milliseconds; waits for capacity are not of it. */
+  observe(waitedMs: number): void;
   readonly openCalls: number;
   close(): void;
 }
@@ -18,6 +21,9 @@ export interface LoadGuardOptions {
   readonly maxLagMs?: number;
 }
 
+/** Half of what a hurried caller waits; what is answered after a shed call's own patience helps nobody. */
+const targetWaitMs = 500;
+const adaptEveryMs = 250;
 const defaultMaxLagMs = 500;
 const sampleEveryMs = 1000;
 const resolutionMs = 20;
@@ -36,21 +42,26 @@ export function createLoadGuard(options: LoadGuardOptions): LoadGuard {
     delay.reset();
   }, sampleEveryMs);
   timer.unref();
+  const limit = createCallLimit({ most: options.maxOpenCalls, targetMs: targetWaitMs });
+  const adapting = setInterval(() => limit.adapt(openCalls), adaptEveryMs);
+  adapting.unref();
 
   return {
     enter() {
-      if (openCalls >= options.maxOpenCalls) throw shed("waiting");
+      if (openCalls >= limit.current) throw shed("waiting");
       if (lateSamples >= shedAfterSamples) throw shed("event_loop");
       openCalls += 1;
     },
     leave() {
       openCalls -= 1;
     },
+    observe: (waitedMs) => limit.observe(waitedMs),
     get openCalls() {
       return openCalls;
     },
     close() {
       clearInterval(timer);
+      clearInterval(adapting);
       delay.disable();
     },
   };

@@ -35,7 +35,7 @@ export function readPayload(
       reject(refused);
       return;
     }
-    if (request.headers.expect !== undefined) response.writeContinue();
+    if (request.headers.expect?.toLowerCase() === "100-continue") response.writeContinue();
     const reading = new PayloadReading(request, options, { resolve, reject });
     reading.start();
   });
@@ -86,6 +86,11 @@ class PayloadReading {
     const request = this.#request;
     const declared = declaredBytes(request);
     if (declared !== undefined && !this.#take(declared)) return;
+    // Whoever left while it was found out who asks will not be heard leaving.
+    if (request.destroyed) {
+      this.#onGone();
+      return;
+    }
     this.#timer = setInterval(this.#check, checkEveryMs);
     request.on("data", this.#onData).on("end", this.#onEnd).on("error", this.#onGone).on("close", this.#onGone);
   }

@@ -3,12 +3,12 @@ import { toGatewayError, type GatewayError } from "#shared/messages/error.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { writeError } from "../answer.ts";
 import { acceptCall, type AcceptDeps, type CallEndpoint } from "../call/accept-call.ts";
-import type { QueuedCalls } from "../call/queued-calls.ts";
-import { StreamedCall, type StreamedCallDeps } from "../call/streamed-call.ts";
+import { readOnDisconnect } from "../detach/on-disconnect.ts";
+import { startDetachable } from "../detach/start-detachable.ts";
+import { beginWished, readCallWishes, type BeginDeps } from "../call/begin-wished.ts";
+import { StreamedCall } from "../call/streamed-call.ts";
 
-export interface CallRouteDeps extends AcceptDeps, StreamedCallDeps {
-  readonly queued: QueuedCalls;
-}
+export interface CallRouteDeps extends AcceptDeps, BeginDeps {}
 
 /** An endpoint that begins a call: streamed by the body's `stream` alone, else through the queue. */
 export function callRoute(endpoint: CallEndpoint, deps: CallRouteDeps): RouteHandlerMethod {
@@ -18,8 +18,12 @@ export function callRoute(endpoint: CallEndpoint, deps: CallRouteDeps): RouteHan
     reply.hijack();
     acceptCall(request, reply, acceptDeps)
       .then((call) => {
-        if (call.head.stream) new StreamedCall(call, deps).start();
-        else deps.queued.start(call);
+        const wishes = readCallWishes(request);
+        if (wishes) return beginWished(call, wishes, deps);
+        if (!call.head.stream) deps.queued.start(call);
+        else if (readOnDisconnect(request.headers) === "detach") return startDetachable(call, deps);
+        else new StreamedCall(call, deps).start();
+        return undefined;
       })
       .catch((reason: unknown) => refuse(request, reply, { ...acceptDeps, reason }));
   };

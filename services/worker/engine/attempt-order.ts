@@ -10,6 +10,8 @@ export interface AttemptOrder {
   readonly target: PlannedTarget;
   readonly provider: Provider;
   readonly request: UpstreamRequest;
+  /** The deadline that those who joined a call have given it, if any. Never rejects. */
+  readonly laterDeadline: (callId: string) => Promise<number | undefined>;
   /** The status line came. */
   readonly onStatus: (status: number) => void;
   /** A stream's first bytes go to the caller. */

@@ -12,6 +12,8 @@ export interface CallRun {
   readonly signal: AbortSignal;
   /** Tells the call's opener that a provider is being asked. */
   readonly tellSent: (note: SentNote) => void;
+  /** When the call's time is up (milliseconds since the epoch); moves when somebody joins it. */
+  deadlineAt: number;
   readonly attempts: Attempt[];
   readonly waits: Wait[];
   readonly notes: string[];
@@ -34,6 +36,7 @@ export function createCallRun(
 ): CallRun {
   return {
     ...call,
+    deadlineAt: call.head.deadlineAt,
     attempts: sentBefore ? [lostAttempt(sentBefore)] : [],
     waits: [],
     ends: new Map(),

@@ -15,10 +15,12 @@ export type Verdict =
       readonly error: GatewayError;
       readonly as?: AttemptEnd;
       readonly blockedUntil?: number;
+      readonly stoodBack?: true;
     }
   | { readonly kind: "cancelled" };
 
 const longestOverloadedS = 30;
+const busyWords = "Interactive calls use all that the providers for this model take at the moment.";
 /** A wait of more than this is not for an SDK to sleep through. */
 const longestRetryAfterS = 60;
 
@@ -86,7 +88,8 @@ function blocked(run: CallRun, obstacles: Obstacles, as: AttemptEnd | undefined)
     obstacles.brokenUntil ?? Number.POSITIVE_INFINITY,
   );
   const retryAfterS = Math.max(1, Math.ceil((until - Date.now()) / 1000));
-  const error = new GatewayError("rate_limited", "Every provider for this model is rate limited at the moment.", {
+  const words = obstacles.standsBack ? busyWords : "Every provider for this model is rate limited at the moment.";
+  const error = new GatewayError("rate_limited", words, {
     retryAfterS,
     ...(retryAfterS > longestRetryAfterS ? { shouldRetry: false } : {}),
   });
@@ -96,6 +99,7 @@ function blocked(run: CallRun, obstacles: Obstacles, as: AttemptEnd | undefined)
     ...(as ? { as } : {}),
     // Opened again from the start, the call would forget that a provider may be working on it.
     ...(run.isUnanswered ? {} : { blockedUntil: until }),
+    ...(obstacles.standsBack ? { stoodBack: true } : {}),
   };
 }
 

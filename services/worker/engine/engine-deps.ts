@@ -2,9 +2,11 @@ import type { EngineConfig } from "#shared/config/schema.ts";
 import type { TargetBoard } from "#shared/store/target-board.ts";
 import type { Metrics } from "#shared/telemetry/metrics.ts";
 import { createAttemptMetrics, type AttemptMetrics } from "./attempt-metrics.ts";
+import type { AttemptOrder } from "./attempt-order.ts";
 import { createBetaMemory, type BetaMemory } from "./beta-memory.ts";
 import { createBreaker, type Breaker } from "./breaker.ts";
 import { createLimits, type Limits } from "./limits.ts";
+import { createPaces, type Paces } from "./pace.ts";
 import { createProbes, type Probes } from "./probe.ts";
 import type { Providers } from "./provider.ts";
 
@@ -16,13 +18,17 @@ export interface EngineDeps {
   readonly breaker: Breaker;
   readonly limits: Limits;
   readonly probes: Probes;
+  readonly paces: Paces;
   readonly betas: BetaMemory;
   readonly metrics: Metrics;
+  readonly laterDeadline: AttemptOrder["laterDeadline"];
   readonly attemptMetrics: AttemptMetrics;
 }
 
-export function createEngineDeps(given: Pick<EngineDeps, "config" | "providers" | "board" | "metrics">): EngineDeps {
-  const { board, metrics } = given;
+type GivenDeps = Pick<EngineDeps, "config" | "providers" | "board" | "metrics" | "laterDeadline">;
+
+export function createEngineDeps(given: GivenDeps): EngineDeps {
+  const { board, metrics, providers } = given;
   return {
     ...given,
     breaker: createBreaker(board, ({ provider, model }) => metrics.breakerOpeningsTotal.inc({ provider, model })),
@@ -30,6 +36,7 @@ export function createEngineDeps(given: Pick<EngineDeps, "config" | "providers" 
       metrics.targetBlockedTotal.inc({ provider, model, reason }),
     ),
     probes: createProbes(board),
+    paces: createPaces((provider) => providers.get(provider)?.config.connections ?? Number.POSITIVE_INFINITY),
     betas: createBetaMemory(),
     attemptMetrics: createAttemptMetrics(metrics),
   };

@@ -2,13 +2,18 @@ import type { PlannedTarget } from "#shared/routing/plan.ts";
 import type { TargetBoard } from "#shared/store/target-board.ts";
 import { availabilityOf, free, type Availability } from "./availability.ts";
 import type { CallRun } from "./call-run.ts";
+import type { Paces } from "./pace.ts";
 import { probeHoldMs, rampStepMs, type Probe, type Probes } from "./probe.ts";
 import { limitTarget } from "./target-key.ts";
 
 export interface PickDeps {
   readonly board: TargetBoard;
   readonly probes: Probes;
+  readonly paces: Paces;
 }
+
+/** Background work that finds no room asks again after this. */
+const standBackMs = 500;
 
 export interface Picked {
   readonly target: PlannedTarget;
@@ -29,6 +34,7 @@ export async function pickTarget(
     if (run.struck.has(target)) continue;
     const state = availability(run, target, deps);
     if (state.kind !== "free") noteOnce(run, `plan: ${target.provider} ${state.kind.replace("_", " ")}`);
+    if (target !== preferred && mustStandBack(run, target, deps)) continue;
     if (state.kind === "free" && mayStart(run, target, deps)) return { target };
     if (state.kind !== "on_trial") continue;
     const probe = await deps.probes.take(limitTarget(target, run.head.operation), state.probe, state.resetAt);
@@ -45,7 +51,16 @@ function noteOnce(run: CallRun, note: string): void {
 export function pickFreeTarget(run: CallRun, deps: PickDeps): PlannedTarget | undefined {
   const target = run.targets[0];
   if (!target || run.struck.has(target) || availability(run, target, deps) !== free) return undefined;
-  return mayStart(run, target, deps) ? target : undefined;
+  return !mustStandBack(run, target, deps) && mayStart(run, target, deps) ? target : undefined;
+}
+
+/**
+ * Whether interactive calls leave nothing of the target for this one. Only for background work, and not for what a
+ * provider may be working on already.
+ */
+function mustStandBack(run: CallRun, target: PlannedTarget, { paces }: PickDeps): boolean {
+  if (run.head.priority !== "background" || run.isUnanswered) return false;
+  return !paces.of(target).hasRoom(Date.now());
 }
 
 export function availability(run: CallRun, target: PlannedTarget, deps: PickDeps): Availability {
@@ -61,6 +76,8 @@ export interface Obstacles {
   /** Soonest half-open breaker. */
   readonly brokenUntil: number | undefined;
   readonly isAnyOut: boolean;
+  /** A target is free but for the interactive calls that it is kept for. */
+  readonly standsBack: boolean;
 }
 
 /** Looks at every target, those already tried too: a limit that one of them has told us counts. */
@@ -68,13 +85,21 @@ export function findObstacles(run: CallRun, deps: PickDeps): Obstacles {
   let blockedUntil = Number.POSITIVE_INFINITY;
   let brokenUntil = Number.POSITIVE_INFINITY;
   let isAnyOut = false;
+  let standsBack = false;
   for (const target of run.targets) {
-    const obstacle = obstacleOf(availability(run, target, deps), run.struck.has(target));
+    const isStruck = run.struck.has(target);
+    const state = availability(run, target, deps);
+    if (!isStruck && (state.kind === "free" || state.kind === "on_trial") && mustStandBack(run, target, deps)) {
+      standsBack = true;
+      blockedUntil = Math.min(blockedUntil, Date.now() + standBackMs);
+      continue;
+    }
+    const obstacle = obstacleOf(state, isStruck);
     if (obstacle.kind === "out") isAnyOut = true;
     if (obstacle.kind === "blocked") blockedUntil = Math.min(blockedUntil, obstacle.until);
     if (obstacle.kind === "broken") brokenUntil = Math.min(brokenUntil, obstacle.until);
   }
-  return { blockedUntil: finite(blockedUntil), brokenUntil: finite(brokenUntil), isAnyOut };
+  return { blockedUntil: finite(blockedUntil), brokenUntil: finite(brokenUntil), isAnyOut, standsBack };
 }
 
 function obstacleOf(state: Availability, isStruck: boolean): { readonly kind: string; readonly until: number } {

@@ -10,6 +10,7 @@ import { conclude, concludeStop, type Verdict } from "./conclude.ts";
 import { decideNext, type EngineRules, type NextMove } from "./decide-next.ts";
 import type { EngineDeps } from "./engine-deps.ts";
 import { noteEnd } from "./note-end.ts";
+import type { Pace } from "./pace.ts";
 import { limitTarget } from "./target-key.ts";
 import { availability, findObstacles, pickFreeTarget, pickTarget, type Picked } from "./pick-target.ts";
 
@@ -31,7 +32,7 @@ export async function runAttempts(run: CallRun, makeAttempt: MakeAttempt, deps: 
   const progress = createProgress(run);
   for (;;) {
     if (run.signal.aborted) return { kind: "cancelled" };
-    if (Date.now() >= run.head.deadlineAt) return concludeStop(run, "timed_out");
+    if (Date.now() >= run.deadlineAt) return concludeStop(run, "timed_out");
     const picked = await pick(run, progress, deps);
     if (picked) {
       const verdict = await tryTarget({ run, progress, picked, makeAttempt }, deps);
@@ -77,9 +78,13 @@ async function tryTarget(step: Step, deps: EngineDeps): Promise<Verdict | undefi
   const { isRerun } = progress;
   progress.isRerun = false;
   if (isRerun) deps.metrics.possibleDoubleChargeTotal.inc({ provider: target.provider, model: target.model });
+  const pace = paceOf(run, target, deps);
+  const priority = run.head.priority ?? "interactive";
+  pace?.begin(priority, Date.now());
   const end = await step.makeAttempt(order);
   run.exchange = undefined;
   noteEnd({ target, end, isRerun, probe: picked.probe }, run, deps);
+  pace?.end(priority, end, deps.board.state(target.provider, target.model).blockedUntil);
   const move = decideNext(
     {
       reason: end.reason,
@@ -91,6 +96,11 @@ async function tryTarget(step: Step, deps: EngineDeps): Promise<Verdict | undefi
     rulesOf(order, deps),
   );
   return follow(move, { ...step, end }, deps);
+}
+
+/** Counting tokens has limits of its own, which are not worth a pace. */
+function paceOf({ head }: CallRun, target: PlannedTarget, { paces }: EngineDeps): Pace | undefined {
+  return head.operation === "messages" ? paces.of(target) : undefined;
 }
 
 function makeOrder(run: CallRun, picked: Picked, deps: EngineDeps): AttemptOrder | undefined {
@@ -110,7 +120,7 @@ function makeOrder(run: CallRun, picked: Picked, deps: EngineDeps): AttemptOrder
     },
     target,
   );
-  return { run, target, provider, request, ...probeHooks(run, picked, deps) };
+  return { run, target, provider, request, laterDeadline: deps.laterDeadline, ...probeHooks(run, picked, deps) };
 }
 
 type ProbeHooks = Pick<AttemptOrder, "onStatus" | "onContent">;
@@ -212,7 +222,7 @@ function shortPauseMs(run: CallRun, progress: Progress, deps: EngineDeps): numbe
 /** Waits, but no longer than the call's time, and no longer than its caller. */
 async function rest(run: CallRun, kind: Wait["kind"], ms: number): Promise<void> {
   const startedAt = Date.now();
-  const leftMs = Math.max(0, run.head.deadlineAt - startedAt);
+  const leftMs = Math.max(0, run.deadlineAt - startedAt);
   await sleep(Math.min(ms, leftMs), run.signal).catch(() => undefined);
   run.waits.push({ kind, startedAt, endedAt: Date.now() });
 }

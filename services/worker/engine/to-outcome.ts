@@ -55,9 +55,12 @@ function asItCame(run: CallRun, { target, end }: Delivered): Outcome {
   };
 }
 
-function refusedOutcome(run: CallRun, { error, as, blockedUntil }: Refused): Outcome {
+function refusedOutcome(run: CallRun, { error, as, blockedUntil, stoodBack }: Refused): Outcome {
   const own = ownOutcome(run, error);
-  const until = blockedUntil === undefined ? {} : { blockedUntil };
+  const until = {
+    ...(blockedUntil === undefined ? {} : { blockedUntil }),
+    ...(stoodBack ? { stoodBack } : {}),
+  };
   // The provider's words say more than ours where they mean the same.
   if (!as?.response || !as.failure?.envelope || as.failure.status !== error.status) return { ...own, ...until };
   const { "retry-after-ms": _, ...headers } = returnedHeaders(

@@ -7,8 +7,12 @@ import { endOfAnswer, endOfFailure } from "./end-of-attempt.ts";
 
 /** A Message of 128,000 tokens has about 1 MB; generated files may be in it too. */
 const maxAnswerBytes = 64 * 1024 * 1024;
-/** What lies in a batch has a day; a provider that is silent for as long as any caller may wait will not answer. */
+
+/** A job has hours; a provider that has not answered within this never will. */
 const longestAttemptMs = 3_600_000;
+
+/** What a gateway may take to notice that a caller left, and to say so; it answers nobody's time-out before. */
+const leavingMs = 250;
 
 /** An attempt at a whole answer or a count: head and body are gathered, and judged together. */
 export function makeWholeAttempt(order: AttemptOrder): Promise<AttemptEnd> {
@@ -17,16 +21,28 @@ export function makeWholeAttempt(order: AttemptOrder): Promise<AttemptEnd> {
     const exchange = new Exchange(attempt);
     order.run.exchange = exchange;
     attempt.exchange = exchange;
-    exchange.expireAt(Math.min(order.run.head.deadlineAt, Date.now() + longestAttemptMs), "deadline");
+    limitTime(exchange, order, attempt.startedAt);
     order.provider.upstream.send(order.request, exchange);
   });
+}
+
+/** An attempt whose call's time is up goes on if somebody who joined the call has more. */
+function limitTime(exchange: Exchange, { run, laterDeadline }: AttemptOrder, startedAt: number): void {
+  if (startedAt + longestAttemptMs < run.deadlineAt) exchange.expireAt(startedAt + longestAttemptMs, "no_status");
+  else
+    exchange.expireUnlessLater(run.deadlineAt, "deadline", async () => {
+      const later = await laterDeadline(run.head.id);
+      if (later !== undefined && later > run.deadlineAt) run.deadlineAt = later;
+      // Its caller may be leaving at this very moment, to come again.
+      return run.deadlineAt + leavingMs;
+    });
 }
 
 /** States: waiting for the head → gathering the body → settled. */
 class WholeAttempt implements ExchangeReceiver {
   readonly #order: AttemptOrder;
   readonly #settle: (end: AttemptEnd) => void;
-  readonly #startedAt = Date.now();
+  readonly startedAt = Date.now();
   readonly #body = createBodyCollector(maxAnswerBytes);
   #head: UpstreamHead | undefined;
   #statusAt = 0;
@@ -58,12 +74,12 @@ class WholeAttempt implements ExchangeReceiver {
   end(): void {
     const head = this.#head;
     if (!head) return;
-    const times = { startedAt: this.#startedAt, statusAt: this.#statusAt };
+    const times = { startedAt: this.startedAt, statusAt: this.#statusAt };
     this.#settle(endOfAnswer(this.#order, { head, body: this.#body.take() }, times));
   }
 
   failed(failure: ExchangeFailure): void {
-    const seen = { startedAt: this.#startedAt, ...(this.#head ? { head: this.#head, statusAt: this.#statusAt } : {}) };
+    const seen = { startedAt: this.startedAt, ...(this.#head ? { head: this.#head, statusAt: this.#statusAt } : {}) };
     const end = endOfFailure(failure, seen);
     this.#settle(this.#isTooLarge ? { ...end, reason: "server_error", detail: "answer too large" } : end);
   }

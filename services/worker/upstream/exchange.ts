@@ -42,6 +42,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #timer: NodeJS.Timeout | undefined;
   #timerAt = neverMs;
   #expiry = "";
+  #askLater: LaterInstant | undefined;
 
   constructor(receiver: ExchangeReceiver) {
     this.#receiver = receiver;
@@ -56,7 +57,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
   expireAt(at: number, detail: string): void {
     this.#expiresAt = at;
     this.#expiry = detail;
+    this.#askLater = undefined;
     this.#arm();
+  }
+
+  /** As `expireAt`, but when the time has come asks whether it has moved. */
+  expireUnlessLater(at: number, detail: string, askLater: LaterInstant): void {
+    this.expireAt(at, detail);
+    this.#askLater = askLater;
   }
 
   /** From now on the exchange also ends when no byte came for so long; a pause of ours does not count. */
@@ -148,15 +156,30 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return Math.min(this.#expiresAt, this.#paused ? Date.now() + this.#idleMs : this.#lastByteAt + this.#idleMs);
   }
 
+  #expire(): void {
+    const [askLater, detail] = [this.#askLater, this.#expiry];
+    if (!askLater) return this.#fail("expired", detail);
+    // Meanwhile nothing expires.
+    this.#askLater = undefined;
+    this.#expiresAt = neverMs;
+    void askLater().then((at) => {
+      if (at !== undefined && at > Date.now()) this.expireUnlessLater(at, detail, askLater);
+      else this.#fail("expired", detail);
+    });
+  }
+
   /** What the timer runs. */
   checkTime(): void {
     this.#timerAt = neverMs;
     const now = Date.now();
-    if (now >= this.#expiresAt) this.#fail("expired", this.#expiry);
+    if (now >= this.#expiresAt) this.#expire();
     else if (!this.#paused && now >= this.#lastByteAt + this.#idleMs) this.#fail("expired", "idle");
     else this.#arm();
   }
 }
+
+/** A later instant at which an exchange is to end, if there is one. Never rejects. */
+export type LaterInstant = () => Promise<number | undefined>;
 
 function onTimer(exchange: Exchange): void {
   exchange.checkTime();

@@ -1,0 +1,21 @@
+import type { IncomingHttpHeaders } from "node:http";
+import { GatewayError } from "#shared/messages/error.ts";
+
+const name = "x-sluice-on-disconnect";
+
+/**
+ * What becomes of a stream whose caller leaves: it is cancelled, or goes on for `GET /v1/jobs/{id}/events`. Throws
+ * `invalid_request` for anything else.
+ */
+export function readOnDisconnect(headers: IncomingHttpHeaders): "cancel" | "detach" {
+  const asked = headers[name];
+  if (asked === undefined || asked === "" || asked === "cancel") return "cancel";
+  if (asked === "detach") return "detach";
+  throw new GatewayError("invalid_request", `${name}: Input should be 'cancel' or 'detach'`);
+}
+
+/** A whole answer has nothing that could be read on. */
+export function checkDetachable(onDisconnect: "cancel" | "detach", isStream: boolean): void {
+  if (onDisconnect === "detach" && !isStream)
+    throw new GatewayError("invalid_request", `${name}: 'detach' is for streams only`);
+}

@@ -1,0 +1,75 @@
+import { spawnSync } from "node:child_process";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { startStack, type Stack } from "../support/stack.ts";
+import { startUpstream, type Upstream } from "../support/upstream.ts";
+import { messageBody } from "../support/wire-samples.ts";
+
+let upstream: Upstream;
+let stack: Stack;
+
+beforeAll(async () => {
+  upstream = await startUpstream();
+  stack = await startStack({ upstreams: [upstream], workers: 2 });
+});
+afterAll(async () => {
+  await stack.stop();
+  await upstream.close();
+});
+beforeEach(() => upstream.clear());
+
+const model = "claude-opus-4-8";
+
+function call(headers: Readonly<Record<string, string>> = {}): Promise<Response> {
+  return fetch(`${stack.url}/v1/messages`, {
+    method: "POST",
+    headers: { "x-api-key": stack.key, "content-type": "application/json", ...headers },
+    body: JSON.stringify({ model, max_tokens: 10, messages: [{ role: "user", content: "hi" }] }),
+  });
+}
+
+interface Limits {
+  readonly targets: readonly Record<string, unknown>[];
+  readonly lanes: Record<string, Record<string, unknown>>;
+}
+
+async function target(): Promise<Record<string, unknown> | undefined> {
+  const answer = await fetch(`${stack.url}/v1/limits`, { headers: { "x-api-key": stack.key } });
+  expect(answer.status).toBe(200);
+  return ((await answer.json()) as Limits).targets.find((each) => each["model"] === model);
+}
+
+test("what a worker learns of a target is seen at the gateway within seconds", async () => {
+  const reset = new Date(Date.now() + 40_000).toISOString().replace(/\.\d+Z/, "Z");
+  upstream.next((exchange) =>
+    exchange.json(200, messageBody("hello", model), {
+      "anthropic-ratelimit-requests-limit": "50",
+      "anthropic-ratelimit-requests-remaining": "49",
+      "anthropic-ratelimit-requests-reset": reset,
+    }),
+  );
+  expect((await call({ "x-sluice-priority": "background" })).status).toBe(200);
+  await eventually(async () =>
+    expect(await target()).toMatchObject({
+      provider: "one",
+      state: "ok",
+      limits: { requests: { limit: 50, remaining: 49, reset: reset.replace("Z", ".000Z") } },
+      concurrency: { limit: 8, interactive: 0, background: 0 },
+    }),
+  );
+});
+
+test("a target that answered 429 is shown as blocked, by the command line too", async () => {
+  upstream.next((exchange) => exchange.error(429, { headers: { "retry-after": "20" } }));
+  expect((await call({ "x-sluice-max-wait": "0" })).status).toBe(429);
+  await eventually(async () => expect(await target()).toMatchObject({ state: "blocked" }));
+  const until = Date.parse(String((await target())?.["blocked_until"]));
+  expect(until - Date.now()).toBeGreaterThan(10_000);
+  expect(until - Date.now()).toBeLessThanOrEqual(20_000);
+
+  const env = { PATH: process.env["PATH"], SLUICE_URL: stack.url, SLUICE_KEY: stack.key };
+  const shown = spawnSync(process.execPath, ["cli/main.ts", "limits"], { env, encoding: "utf8" });
+  expect(shown.status).toBe(0);
+  expect(shown.stdout).toMatch(/one +claude-opus-4-8 +blocked 1\d\.\ds/);
+  expect(shown.stdout).toMatch(/interactive +0 +0 +0 +-/);
+});

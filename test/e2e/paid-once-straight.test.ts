@@ -1,0 +1,103 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+
+import { post, prompt } from "../support/clients.ts";
+import { startStack, type Stack } from "../support/stack.ts";
+import { startUpstream, type Exchange, type Upstream } from "../support/upstream.ts";
+
+// Calls that go straight to a worker while nothing waits in their lane can be joined like those of the queue.
+
+let upstream: Upstream;
+let stack: Stack;
+
+beforeAll(async () => {
+  upstream = await startUpstream();
+  const queue = { interactive: "when_waiting", linger: "2s" };
+  stack = await startStack({ upstreams: [upstream], gateways: 2, config: { queue } });
+});
+beforeEach(async ({ onTestFailed }) => {
+  onTestFailed(() => void process.stderr.write(`${stack.log().slice(-6000)}\n`));
+  const ended = stack.processes.filter(({ running }) => !running);
+  for (const process of ended) process.start();
+  await Promise.all(ended.map((process) => process.ready()));
+});
+afterEach(() => upstream.clear());
+afterAll(async () => {
+  await stack?.stop();
+  await upstream?.close();
+});
+
+const other = (): Stack => ({ ...stack, url: stack.urls[1] ?? "" });
+const retry = { "x-stainless-retry-count": "1" };
+
+async function holdOne(text: string): Promise<{ readonly exchange: Exchange; readonly leave: () => Promise<void> }> {
+  const arrived = Promise.withResolvers<Exchange>();
+  upstream.onRequest(arrived.resolve);
+  const left = new AbortController();
+  const call = post(stack, prompt(text), { signal: left.signal }).catch(() => undefined);
+  const exchange = await arrived.promise;
+  return {
+    exchange,
+    async leave() {
+      left.abort();
+      await call;
+    },
+  };
+}
+
+test("a retry joins the call whose caller has left, at another gateway", async () => {
+  const { exchange, leave } = await holdOne("left");
+  await leave();
+  await sleep(500);
+  const second = post(other(), prompt("left"), { headers: retry });
+  await sleep(4500);
+  exchange.message("once");
+  const answer = await second;
+  expect(answer.text).toContain("once");
+  expect(answer.headers.get("x-sluice-joined")).toMatch(/^joined call_/);
+  expect(upstream.requests).toHaveLength(1);
+});
+
+test("a retry has the success that nobody saw", async () => {
+  const first = await post(stack, prompt("seen"));
+  const second = await post(other(), prompt("seen"), { headers: retry });
+  expect(second.bytes.equals(first.bytes)).toBe(true);
+  expect(second.headers.get("x-sluice-joined")).toMatch(/^replayed call_/);
+  expect(upstream.requests).toHaveLength(1);
+});
+
+test("a retry takes the call over from its worker when the gateway that had it is killed", async () => {
+  const { exchange, leave } = await holdOne("killed");
+  await stack.get("gateway-1").kill("SIGKILL");
+  await leave();
+  const second = post(other(), prompt("killed"), { headers: retry });
+  await sleep(3000);
+  exchange.message("not lost");
+  expect((await second).text).toContain("not lost");
+  expect(upstream.requests).toHaveLength(1);
+});
+
+test("nobody joins: the call is cancelled, to the provider's socket", async () => {
+  const { exchange, leave } = await holdOne("nobody");
+  await leave();
+  const leftAt = performance.now();
+  expect(await exchange.request.closed).toBe(false);
+  expect(performance.now() - leftAt).toBeGreaterThan(1900);
+  expect(performance.now() - leftAt).toBeLessThan(4000);
+});
+
+test("an idempotency key joins and replays here too", async () => {
+  const arrived = Promise.withResolvers<Exchange>();
+  upstream.onRequest(arrived.resolve);
+  const headers = { "idempotency-key": "straight-1" };
+  const first = post(stack, prompt("keyed"), { headers });
+  const exchange = await arrived.promise;
+  const second = post(other(), prompt("keyed"), { headers });
+  await sleep(300);
+  exchange.message("one answer");
+  for (const { text } of await Promise.all([first, second])) expect(text).toContain("one answer");
+  const third = await post(other(), prompt("keyed"), { headers });
+  expect(third.headers.get("x-sluice-joined")).toMatch(/^replayed call_/);
+  expect(upstream.requests).toHaveLength(1);
+});
