@@ -149,7 +149,9 @@ test("while a provider is asked, that is noted; an answer, also a bad one, takes
     sent({ provider: "one", model: "m", at: 1 });
     sent({ provider: "two", model: "m", at: 2 });
     await gate.promise;
-    return errorOutcome(new GatewayError("overloaded", "busy"), "call_x");
+    return errorOutcome(new GatewayError("overloaded", "busy"), "call_x", {
+      attempts: [{ provider: "one", model: "m", startedAt: 1, endedAt: 2, status: 529, reason: "overloaded" }],
+    });
   };
   const batch = await makeBatch(kit, { items: 1 });
   await eventually(async () => {
