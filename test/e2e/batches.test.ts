@@ -323,24 +323,3 @@ test("a Redis that is killed and starts again from its append-only file loses no
   for (const [prompt, times] of asked) expect(times, prompt).toBe(1);
   await rm(dir, { recursive: true, force: true });
 });
-
-test("a process killed at any moment loses no item and doubles none", async () => {
-  const requests = Array.from({ length: 300 }, (_, at) => item(`k${at}`, `[sim: slow-first-byte=100ms] kill ${at}`));
-  const { id } = await sdk(stack).messages.batches.create({ requests });
-  for (const name of ["dispatcher", "worker", "gateway"]) {
-    const victim = stack.get(name);
-    await expect.poll(() => simulator.inFlight, { timeout: 15_000 }).toBeGreaterThan(0);
-    await victim.kill("SIGKILL");
-    victim.start();
-    await victim.ready();
-  }
-  expect((await ended(id, 50_000)).request_counts).toMatchObject({ succeeded: 300, errored: 0 });
-  expect((await resultsOf(id)).size).toBe(300);
-  // Only what a lost worker had sent may have been sent twice.
-  const { json } = await get({ url: simulator.url, key: "sim-1" }, "/__sim/requests");
-  const asked = Object.entries((json as { by_prompt: Record<string, number> }).by_prompt).filter(([prompt]) =>
-    prompt.includes("] kill "),
-  );
-  expect(asked).toHaveLength(300);
-  for (const [prompt, times] of asked) expect(times, prompt).toBeLessThanOrEqual(2);
-});

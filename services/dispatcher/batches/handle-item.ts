@@ -10,7 +10,7 @@ import { admitJob } from "../admit-job.ts";
 import { runCall, type CallEnd, type JobHandler, type JobHandlerDeps } from "../handle-job.ts";
 import { trailOf, wholeOutcome } from "../trail.ts";
 import { itemOf } from "./item-job.ts";
-import { carryRerun, retryItemAt, shortened } from "./retry-item.ts";
+import { carryRerun, endsUnanswered, retryItemAt, shortened, withoutEcho } from "./retry-item.ts";
 
 export interface ItemHandlerDeps extends JobHandlerDeps {
   readonly items: ItemStore;
@@ -52,9 +52,11 @@ async function handleItem(handling: Handling, deps: ItemHandlerDeps): Promise<Pa
     : await runItem(handling, { state, doubtful: admission.doubtful }, deps);
   if (!ended || context.signal.aborted) return undefined;
   if (ended.outcome.stoodBack) deps.onStoodBack();
-  const parking = await conclude(handling, { ...ended, outcome: wholeOutcome(job, ended.outcome, takenAt) }, deps);
+  const outcome = wholeOutcome(job, withoutEcho(job, ended.outcome), takenAt);
+  const parking = await conclude(handling, { ...ended, outcome }, deps);
   // An answer was heard: what comes next is no repetition.
-  if (parking && ended.outcome.attempts.length > 0) await deps.items.forgetSent(item).catch(() => undefined);
+  if (parking && ended.outcome.attempts.length > 0 && !endsUnanswered(outcome.attempts))
+    await deps.items.forgetSent(item).catch(() => undefined);
   // Not before: until the end is recorded another dispatcher can get it from the worker.
   ended.release?.();
   return parking;

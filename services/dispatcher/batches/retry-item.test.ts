@@ -4,7 +4,7 @@ import { GatewayError, type ErrorCode, type ErrorOptions } from "#shared/message
 import type { Attempt, AttemptReason, Outcome } from "#shared/messages/outcome.ts";
 import type { CallJob } from "#shared/queue/job.ts";
 import { jobOf } from "../../../test/support/dispatcher-bench.ts";
-import { carryRerun, retryItemAt, shortened } from "./retry-item.ts";
+import { carryRerun, retryItemAt, shortened, withoutEcho } from "./retry-item.ts";
 
 const now = Date.now();
 const job: CallJob = { ...jobOf({ waitMs: 3_600_000 }), record: { kind: "item", batchId: "b", index: 0 } };
@@ -15,6 +15,11 @@ const upstream = (status: number, reason: AttemptReason): Outcome => ({
   ...failed("internal", reason),
   code: "upstream",
   status,
+});
+
+const twice = (outcome: Outcome): Outcome => ({
+  ...outcome,
+  attempts: [...outcome.attempts, { ...attempt("reset"), rerun: true }],
 });
 
 test.each([
@@ -28,11 +33,31 @@ test.each([
 test.each([
   ["the caller's own error", upstream(400, "invalid_request")],
   ["the account's refusal", failed("upstream_refused", "credential_refused", { shouldRetry: false })],
-  ["silence", failed("overloaded", "reset")],
+  ["silence", twice(failed("overloaded", "reset"))],
   ["a lost process", failed("internal", "worker_lost", { shouldRetry: false })],
   ["an error of ours", failed("internal", "ok")],
 ])("%s is the item's end", (_, outcome) => {
   expect(retryItemAt(job, outcome, now)).toBeUndefined();
+});
+
+test("what a lost process had sent is tried once more when capacity was missing, and then not again", () => {
+  const limited = (...attempts: Attempt[]): Outcome =>
+    errorOutcome(new GatewayError("rate_limited", "x"), "call_1", { attempts });
+  const lost = attempt("worker_lost");
+  expect(retryItemAt(job, limited(attempt("overloaded"), lost), now)).toBeDefined();
+  expect(retryItemAt(job, limited(lost, lost), now)).toBeUndefined();
+  expect(retryItemAt(job, limited(lost, { ...attempt("reset"), rerun: true }), now)).toBeUndefined();
+  expect(retryItemAt(job, limited(lost, { ...attempt("rate_limited"), rerun: true }), now)).toBeDefined();
+});
+
+test("an attempt that was lost stands in the trace once, however often its worker is told of it", () => {
+  const lost = attempt("worker_lost");
+  const outcome = failed("rate_limited", "worker_lost");
+  const trail = { attempts: [lost], waits: [], notes: [], until: now };
+  expect(withoutEcho({ ...job, trail }, outcome).attempts).toEqual([]);
+  expect(withoutEcho(job, outcome).attempts).toEqual([lost]);
+  const answered = { ...trail, attempts: [lost, attempt("rate_limited")] };
+  expect(withoutEcho({ ...job, trail: answered }, outcome).attempts).toEqual([lost]);
 });
 
 test("a provider's wish to wait is heeded, and none beyond the batch's time", () => {

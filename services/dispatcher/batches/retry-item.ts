@@ -19,12 +19,12 @@ const unanswered: ReadonlySet<AttemptReason> = new Set([
 /**
  * When an item whose outcome may be another next time is tried again, undefined when the outcome is its end. There is no
  * client behind a batch that would retry, so the dispatcher does: for want of capacity until the batch expires, after
- * server errors a few times. What was sent and not answered is never tried again here.
+ * server errors a few times. What was sent and not answered is tried once more in all, if only want of capacity kept the
+ * worker from doing so at once.
  */
 export function retryItemAt(job: CallJob, outcome: Outcome, now: number): number | undefined {
   if (outcome.code === "ok" || outcome.headers["x-should-retry"] === "false") return undefined;
-  const last = outcome.attempts.at(-1);
-  if (last && isUnanswered(last)) return undefined;
+  if (endsUnanswered(outcome.attempts) && !(wantsCapacity(outcome) && mayBeRerun(outcome.attempts))) return undefined;
   if (!wantsCapacity(outcome) && !(isServerError(outcome) && serverErrors(job) < mostServerErrors)) return undefined;
   const pauseMs = Math.max(
     Number(outcome.headers["retry-after"] ?? 0) * 1000,
@@ -32,6 +32,25 @@ export function retryItemAt(job: CallJob, outcome: Outcome, now: number): number
   );
   const at = Math.round(now + Math.max(pauseMs, backoff.baseMs / 2));
   return at < job.head.waitUntil ? at : undefined;
+}
+
+/** Whether the latest attempt was never answered: a provider may be at work on it. */
+export function endsUnanswered(attempts: readonly Attempt[]): boolean {
+  const last = attempts.at(-1);
+  return last !== undefined && isUnanswered(last);
+}
+
+/** Whether the latest attempt, which was not answered, is the first such. */
+function mayBeRerun(attempts: readonly Attempt[]): boolean {
+  return attempts.every(
+    (attempt, at) => attempt.rerun !== true && (at === attempts.length - 1 || !isUnanswered(attempt)),
+  );
+}
+
+/** The outcome without the attempt that its worker was told of, when the job remembers that one by itself. */
+export function withoutEcho({ trail }: CallJob, outcome: Outcome): Outcome {
+  const isEcho = outcome.attempts[0]?.reason === "worker_lost" && endsUnanswered(trail?.attempts ?? []);
+  return isEcho ? { ...outcome, attempts: outcome.attempts.slice(1) } : outcome;
 }
 
 /** The job as its next delivery runs it: what was sent twice already may not be sent twice again. */
