@@ -1,9 +1,11 @@
-import { randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import { connect } from "node:net";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
+import { createClaimStore } from "#shared/store/claim-store.ts";
 import { createLogger } from "#shared/telemetry/logger.ts";
+import { printOf } from "../../services/gateway/call/ask-print.ts";
 import { eventually } from "../support/eventually.ts";
 import { ask, bedKeys, startGatewayBed, type GatewayBed } from "../support/gateway-bed.ts";
 import { startRedis } from "../support/redis-process.ts";
@@ -166,6 +168,63 @@ test("a key with too many open requests is told so by a 429, and everything it h
   expect(all.length).toBeGreaterThanOrEqual(3);
   for (const name of [...(await names()), ...(await names("open-items"))])
     expect(await redis.client.pttl(name), name).toBeGreaterThan(0);
+});
+
+test("under an idempotency key a batch is made once, whoever asks again, also at the same time", async () => {
+  const body = { requests: items(10) };
+  const create = async (key: string, more: object = body, headers: Record<string, string> = {}) => {
+    const response = await bed.post(path, more, {
+      "x-api-key": bedKeys.otherKey,
+      "idempotency-key": key,
+      ...headers,
+    });
+    return { status: response.status, json: (await response.json()) as { id?: string; error?: { type: string } } };
+  };
+  const [first, ...others] = await Promise.all([create("one"), create("one"), create("one"), create("one")]);
+  expect(first).toMatchObject({
+    status: 200,
+    json: { id: expect.stringMatching(/^msgbatch_/), type: "message_batch" },
+  });
+  const before = await names();
+  for (const other of others) expect(other.json.id).toBe(first?.json.id);
+  expect((await create("one")).json.id).toBe(first?.json.id);
+  await eventually(async () => expect((await names("batch-bodies")).length).toBe((await names("batch-index")).length));
+  expect(await names()).toEqual(before);
+
+  for (const again of [
+    await create("one", { requests: items(11) }),
+    await create("one", body, { "anthropic-beta": "another-1" }),
+  ])
+    expect(again).toMatchObject({ status: 422, json: { error: { type: "invalid_request_error" } } });
+  const asCall = await bed.post("/v1/messages", ask(), { "x-api-key": bedKeys.otherKey, "idempotency-key": "one" });
+  expect(asCall.status).toBe(422);
+  expect(await names()).toEqual(before);
+  expect((await create("two")).json.id).not.toBe(first?.json.id);
+  const longKey = await create("x".repeat(10_000));
+  expect(longKey).toMatchObject({ status: 400, json: { error: { type: "invalid_request_error" } } });
+});
+
+test("what came of a refused create does not bind its idempotency key", async () => {
+  const headers = { "x-api-key": bedKeys.otherKey, "idempotency-key": "refused" };
+  expect((await bed.post(path, { requests: [...items(2), item("i0")] }, headers)).status).toBe(400);
+  expect((await bed.post(path, { requests: items(2) }, headers)).status).toBe(200);
+});
+
+test("an idempotency key whose gateway died before its batch was made is free for the next", async () => {
+  const claims = createClaimStore({ redis, prefix: bed.config.redis.prefix });
+  const body = Buffer.from(JSON.stringify({ requests: items(3) }));
+  const print = printOf(
+    { keyId: "key:other", operation: "batches", headers: { "anthropic-version": "2023-06-01" } },
+    hash("sha256", body, "base64url"),
+  );
+  const call = { id: "msgbatch_lost", lane: "background", deadlineAt: Date.now() + 60_000, channel: "" } as const;
+  await claims.claim({ keyId: "key:other", idempotencyKey: "died" }, { kind: "batch", print, call });
+  const response = await bed.post(path, body.toString(), {
+    "x-api-key": bedKeys.otherKey,
+    "idempotency-key": "died",
+  });
+  expect(response.status).toBe(200);
+  expect(await response.json()).toMatchObject({ id: expect.not.stringContaining("lost") });
 });
 
 test("bodies lie in Redis compressed", async () => {

@@ -38,8 +38,7 @@ interface Handling {
 async function handleItem(handling: Handling, deps: ItemHandlerDeps): Promise<ParkUntil | undefined> {
   const { job, item, context } = handling;
   const takenAt = Date.now();
-  if (context.redelivered) deps.metrics.redeliveredTotal.inc({ lane });
-  else deps.metrics.queueWaitSeconds.observe({ lane }, Math.max(0, takenAt - job.enqueuedAt) / 1000);
+  countTaken(handling, takenAt, deps);
   let state: ItemState | undefined;
   const begin = async () => {
     state = await deps.items.begin(item);
@@ -54,12 +53,17 @@ async function handleItem(handling: Handling, deps: ItemHandlerDeps): Promise<Pa
   if (ended.outcome.stoodBack) deps.onStoodBack();
   const outcome = wholeOutcome(job, withoutEcho(job, ended.outcome), takenAt);
   const parking = await conclude(handling, { ...ended, outcome }, deps);
-  // An answer was heard: what comes next is no repetition.
-  if (parking && ended.outcome.attempts.length > 0 && !endsUnanswered(outcome.attempts))
-    await deps.items.forgetSent(item).catch(() => undefined);
+  const isAnswered = ended.outcome.attempts.length > 0 && !endsUnanswered(outcome.attempts);
+  // What comes next is no repetition.
+  if (parking && isAnswered) await deps.items.forgetSent(item).catch(() => undefined);
   // Not before: until the end is recorded another dispatcher can get it from the worker.
   ended.release?.();
   return parking;
+}
+
+function countTaken({ job, context }: Handling, takenAt: number, { metrics }: ItemHandlerDeps): void {
+  if (context.redelivered) metrics.redeliveredTotal.inc({ lane });
+  else if (!job.trail) metrics.queueWaitSeconds.observe({ lane }, Math.max(0, takenAt - job.enqueuedAt) / 1000);
 }
 
 /** Records the item's end, or says when it is to be tried again. */

@@ -1,16 +1,20 @@
+import { createHash, type Hash } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { readBatchItem, readItemFacts } from "#shared/messages/batch-item.ts";
 import { BatchSplitter } from "#shared/messages/batch-splitter.ts";
 import { GatewayError } from "#shared/messages/error.ts";
 import type { NewBatch, NewItem, OpenIntake, SpoiltItem } from "#shared/store/batch-intake.ts";
 import { admitByLimits } from "../call/accept-call.ts";
+import { printOf } from "../call/ask-print.ts";
 import { newCallId } from "../call/call-id.ts";
 import { pickForwardedHeaders } from "../call/call-head.ts";
 import { takeLease } from "../call/call-lease.ts";
 import { checkModels, type ModelRules } from "../call/check-models.ts";
+import { readIdempotencyKey } from "../call/idempotency-key.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
 import type { BodyBudget } from "../plugins/body-budget.ts";
 import { streamPayload } from "../plugins/stream-payload.ts";
+import { commitOnce } from "./commit-once.ts";
 
 export interface ReceiveDeps extends GatewayDeps {
   readonly budget: BodyBudget;
@@ -20,27 +24,34 @@ export interface ReceiveDeps extends GatewayDeps {
 const shownAfterMs = 30 * 86_400_000;
 
 /**
- * Takes in the body of a batch as it comes, item by item, and makes the batch. Rejects with the error that is the
- * answer; then nothing of it is left.
+ * Takes in the body of a batch as it comes, item by item, and makes the batch; resolves with its id, which under an
+ * idempotency key may be that of an earlier one. Rejects with the error that is the answer; then nothing of it is left.
  */
 export async function receiveBatch(
   request: FastifyRequest,
   reply: FastifyReply,
   deps: ReceiveDeps & { readonly claudeOnly: boolean },
-): Promise<NewBatch> {
+): Promise<string> {
+  const idempotencyKey = readIdempotencyKey(request.headers);
   const lease = takeLease(deps.guard, deps.budget);
   try {
     if (request.caller.limits) await admitByLimits(request, lease, { ...deps, holdMs: deps.server.bodyTimeoutMs });
     const batch = newBatch(request, deps);
     const intake = await deps.intake.begin(batch);
     try {
-      await readItems(request, { reply, intake }, deps);
-      await intake.commit();
+      if (idempotencyKey === undefined) {
+        await readItems(request, { reply, intake }, deps);
+        await intake.commit();
+        return batch.id;
+      }
+      const digest = createHash("sha256");
+      await readItems(request, { reply, intake, digest }, deps);
+      const print = printOf({ ...batch, operation: "batches" }, digest.digest("base64url"));
+      return await commitOnce({ batch, intake, idempotencyKey, print }, deps);
     } catch (reason) {
       await intake.discard();
       throw reason;
     }
-    return batch;
   } finally {
     lease.release();
   }
@@ -64,11 +75,13 @@ function newBatch(request: FastifyRequest, { batchRules }: ReceiveDeps): NewBatc
 interface Reading {
   readonly reply: FastifyReply;
   readonly intake: OpenIntake;
+  /** Told of every byte. */
+  readonly digest?: Hash;
 }
 
 async function readItems(
   request: FastifyRequest,
-  { reply, intake }: Reading,
+  { reply, intake, digest }: Reading,
   deps: ReceiveDeps & { readonly claudeOnly: boolean },
 ): Promise<void> {
   const { server, batchRules, budget, catalogue, claudeOnly } = deps;
@@ -87,6 +100,7 @@ async function readItems(
     await streamPayload(request.raw, reply.raw, {
       limits: { ...server, maxBodyBytes: batchRules.maxBodyBytes },
       consume: (chunk) => {
+        digest?.update(chunk);
         splitter.push(chunk);
         held.set(splitter.heldBytes);
         const wait = stored?.then(() => undefined);

@@ -31,7 +31,8 @@ export function batchRoutes(endpoint: BatchEndpoint, deps: ReceiveDeps): BatchRo
   }
   return {
     create: route(deps, async (request, reply) => {
-      const { id, keyId } = await receiveBatch(request, reply, { ...deps, claudeOnly: endpoint.claudeOnly });
+      const { keyId } = request.caller;
+      const id = await receiveBatch(request, reply, { ...deps, claudeOnly: endpoint.claudeOnly });
       const batch = known(id, await batches.find(keyId, id).catch(unavailable));
       deps.logger.info({ batchId: id, keyId, items: batch.total, errored: batch.ends.errored }, "batch created");
       return show(request, batch);
