@@ -57,7 +57,8 @@ export interface OpenIntake {
   discard(): Promise<void>;
 }
 
-const flushBytes = 262_144;
+/** What waits to be written outlives young collections and is garbage only full ones find: the less the better. */
+const flushBytes = 65_536;
 /** Writes under way: enough to keep Redis busy, few enough to know of its trouble soon. */
 const mostWrites = 2;
 /** What is stored of a batch that is not made goes after this. */

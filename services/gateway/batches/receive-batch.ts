@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { readBatchItem, readItemFacts } from "#shared/messages/batch-item.ts";
 import { BatchSplitter } from "#shared/messages/batch-splitter.ts";
 import { GatewayError } from "#shared/messages/error.ts";
+import { collectGarbage } from "#shared/runtime/collect-garbage.ts";
 import type { NewBatch, NewItem, OpenIntake, SpoiltItem } from "#shared/store/batch-intake.ts";
 import { admitByLimits } from "../call/accept-call.ts";
 import { printOf } from "../call/ask-print.ts";
@@ -19,6 +20,9 @@ import { commitOnce } from "./commit-once.ts";
 export interface ReceiveDeps extends GatewayDeps {
   readonly budget: BodyBudget;
 }
+
+/** What a body leaves behind as garbage is several times its size; this many bytes of it keep the gateway small. */
+const collectEveryBytes = 33_554_432;
 
 /** A batch outlives its results by this, so that its owner can still see that there was one. */
 const shownAfterMs = 30 * 86_400_000;
@@ -96,11 +100,13 @@ async function readItems(
     },
   });
   const held = holdBudget(budget);
+  const collect = collectEvery(collectEveryBytes);
   try {
     await streamPayload(request.raw, reply.raw, {
       limits: { ...server, maxBodyBytes: batchRules.maxBodyBytes },
       consume: (chunk) => {
         digest?.update(chunk);
+        collect.after(chunk.length);
         splitter.push(chunk);
         held.set(splitter.heldBytes);
         const wait = stored?.then(() => undefined);
@@ -157,6 +163,19 @@ function holdBudget(budget: BodyBudget): { set(bytes: number): void } {
         throw new GatewayError("overloaded", "The gateway holds too many request bytes.", { retryAfterS: 1 });
       if (bytes < taken) budget.give(taken - bytes);
       taken = bytes;
+    },
+  };
+}
+
+/** Collects garbage after every so many bytes. */
+function collectEvery(everyBytes: number): { after(bytes: number): void } {
+  let left = everyBytes;
+  return {
+    after(bytes) {
+      left -= bytes;
+      if (left > 0) return;
+      left = everyBytes;
+      collectGarbage();
     },
   };
 }
