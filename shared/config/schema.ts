@@ -37,6 +37,8 @@ export interface QueueConfig {
 export interface JobsConfig {
   readonly expiresAfterMs: number;
   readonly keepMs: number;
+  /** Of one key at a time. */
+  readonly maxOpen: number;
 }
 
 export interface ServerConfig {

@@ -96,6 +96,7 @@ export const queueFields = {
 export const jobsFields = {
   expiresAfterMs: duration("How long a job may take.", 86_400_000),
   keepMs: duration("How long what came of a job can be read.", 86_400_000),
+  maxOpen: integer("Jobs that one key may have open at a time.", 10_000, { min: 1, max: 1_000_000 }),
 };
 
 export const lanesFields = {

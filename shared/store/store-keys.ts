@@ -23,6 +23,7 @@ export interface StoreKeys {
   until(callId: string): string;
   jobRecord(callId: string): string;
   jobsOf(keyId: string): string;
+  openJobs(keyId: string): string;
   claim(keyId: string, idempotencyKey: string): string;
   tape(callId: string): string;
   tapeReaders(callId: string): string;
@@ -56,6 +57,7 @@ export function createStoreKeys(prefix: string): StoreKeys {
     until: (callId) => `${tag}:until:${callId}`,
     jobRecord: (callId) => `${tag}:job:${callId}`,
     jobsOf: (keyId) => `${tag}:jobs:${keyId}`,
+    openJobs: (keyId) => `${tag}:open-jobs:${keyId}`,
     claim: (keyId, idempotencyKey) => `${tag}:claim:${scoped(keyId, idempotencyKey)}`,
     tape: (callId) => `${tag}:tape:${callId}`,
     tapeReaders: (callId) => `${tag}:tape-readers:${callId}`,
