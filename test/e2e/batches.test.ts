@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -236,6 +237,47 @@ describe("a batch by the official SDK", () => {
     expect(foreign).toMatchObject({ status: 400, json: { error: { type: "invalid_request_error" } } });
     for (const query of ["limit=0", "limit=1001", "limit=x", "after_id=a&before_id=b"])
       expect((await get(stack, `${batchesPath}?${query}`)).status, query).toBe(400);
+  });
+});
+
+describe("the command line", () => {
+  const run = async (...args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> => {
+    const env = { PATH: process.env["PATH"], SLUICE_URL: stack.url, SLUICE_KEY: stack.key };
+    return new Promise((resolve) => {
+      execFile(process.execPath, ["cli/main.ts", "batch", ...args], { env }, (error, stdout, stderr) =>
+        resolve({ code: typeof error?.code === "number" ? error.code : 0, stdout, stderr }),
+      );
+    });
+  };
+
+  test("submits a file, watches it to its end, and writes its results", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "sluice-cli-"));
+    const [file, output] = [join(dir, "prompts.jsonl"), join(dir, "results.jsonl")];
+    const lines = [{ custom_id: "p1", prompt: "from the shell" }, item("full", "a whole request")];
+    await writeFile(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+    const submitted = await run("submit", file, "--model", model, "--max-tokens", "50");
+    expect(submitted).toMatchObject({ code: 0, stdout: expect.stringMatching(/^msgbatch_[0-9a-z]{24}\n$/) });
+    const id = submitted.stdout.trim();
+    expect(submitted.stderr).toContain("2 requests accepted.");
+    expect(submitted.stderr).toContain(`${id} has ended: 2 succeeded.`);
+    expect(await run("results", id, "-o", output)).toMatchObject({ code: 0 });
+    const results = (await readFile(output, "utf8")).trim().split("\n");
+    expect(
+      results.map((line) => (JSON.parse(line) as ResultLine).custom_id).toSorted((a, b) => a.localeCompare(b)),
+    ).toEqual(["full", "p1"]);
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  test("cancels a batch that runs, and says what has no answer", async () => {
+    const requests = Array.from({ length: 300 }, (_, at) => item(`k${at}`, `[sim: slow-first-byte=500ms] cli ${at}`));
+    const { id } = await sdk(stack).messages.batches.create({ requests });
+    const early = await run("results", id);
+    expect([early.code, early.stderr]).toEqual([1, expect.stringContaining("has not ended yet")]);
+    const cancelled = await run("cancel", id);
+    expect([cancelled.code, cancelled.stderr]).toEqual([0, expect.stringContaining("is being canceled")]);
+    const watched = await run("watch", id);
+    expect([watched.code, watched.stderr]).toEqual([1, expect.stringMatching(/has ended: .*\d+ canceled\./)]);
+    expect((await run("watch", "msgbatch_nobody")).code).toBe(1);
   });
 });
 
