@@ -92,3 +92,9 @@ export function residentMb(pid: number): number {
   const match = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "latin1"));
   return Number(match?.[1] ?? 0) / 1024;
 }
+
+/** The most resident memory a process has had so far, in MB. */
+export function peakResidentMb(pid: number): number {
+  const match = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "latin1"));
+  return Number(match?.[1] ?? 0) / 1024;
+}

@@ -4,11 +4,17 @@ import { createJobConsumer, type JobConsumer } from "#shared/queue/job-consumer.
 import { lanes, type CallJob, type Lane } from "#shared/queue/job.ts";
 import type { JobProducer } from "#shared/queue/job-producer.ts";
 import type { WorkerPool } from "#shared/rpc/worker-pool.ts";
+import type { BatchFeed } from "#shared/store/batch-feed.ts";
 import type { CallRegistry } from "#shared/store/call-registry.ts";
 import type { RedisConnection } from "#shared/store/connect-redis.ts";
+import type { ItemStore } from "#shared/store/item-store.ts";
 import type { ResultStore } from "#shared/store/result-store.ts";
+import type { TraceStore } from "#shared/store/trace-store.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { Metrics } from "#shared/telemetry/metrics.ts";
+import { startBatchFeeder } from "./batches/feed-batch.ts";
+import { withItems } from "./batches/handle-item.ts";
+import { createItemRecorder } from "./batches/record-item.ts";
 import { createJobHandler } from "./handle-job.ts";
 import { createLanePace, paceTickMs, type LanePace } from "./lane-pace.ts";
 import { createRunningCalls } from "./running-calls.ts";
@@ -25,7 +31,12 @@ export interface DispatcherDeps {
   readonly calls: Pick<CallRegistry, "laterDeadline">;
   readonly recorders: Recorders;
   readonly pool: WorkerPool;
-  readonly producer: Pick<JobProducer, "depth">;
+  readonly producer: Pick<JobProducer, "add" | "remove" | "depth">;
+  readonly feed: BatchFeed;
+  readonly items: ItemStore;
+  readonly traces: Pick<TraceStore, "put">;
+  /** Most items of one batch in the lane. */
+  readonly window: number;
   readonly prefix: string;
   /** Jobs at a time, by lane; of the background lane the most. */
   readonly concurrency: Readonly<Record<Lane, number>>;
@@ -49,9 +60,10 @@ const overdueEveryMs = 500;
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const { logger } = deps;
   const running = createRunningCalls();
-  const settler = createSettler(deps);
+  const settler = createSettler({ ...deps, recorders: { ...deps.recorders, item: createItemRecorder(deps) } });
   let backgroundPace: LanePace | undefined;
   const handlerDeps = { ...deps, running, settler, onStoodBack: () => backgroundPace?.stoodBack(Date.now()) };
+  const feeder = startBatchFeeder(deps);
   const stopCancels = watchCancels(running, deps);
   const stopDepth = watchDepth(deps);
   const laterDeadline = (callId: string): Promise<number | undefined> => deps.calls.laterDeadline(callId);
@@ -72,7 +84,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       connection: deps.blocking,
       prefix: deps.prefix,
       logger,
-      handle: createJobHandler(lane, handlerDeps),
+      handle: withItems(createJobHandler(lane, handlerDeps), handlerDeps),
       onFailed,
     }),
   );
@@ -87,9 +99,10 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       return settler.unsettled;
     },
     drain: async (signal) => {
-      await Promise.all(consumers.map((consumer) => consumer.close(signal)));
+      await Promise.all([feeder.stop(), ...consumers.map((consumer) => consumer.close(signal))]);
     },
     close: () => {
+      void feeder.stop();
       stopCancels();
       stopDepth();
       clearInterval(overdue);

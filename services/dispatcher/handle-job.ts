@@ -1,4 +1,4 @@
-import type { CallBody, CallHead } from "#shared/messages/call.ts";
+import type { CallBody, CallHead, SentNote } from "#shared/messages/call.ts";
 import { errorOutcome } from "#shared/messages/error-outcome.ts";
 import { toGatewayError } from "#shared/messages/error.ts";
 import type { Outcome } from "#shared/messages/outcome.ts";
@@ -72,12 +72,15 @@ function asBackground(job: CallJob): CallJob {
   return job.head.priority === "background" ? job : { ...job, head: { ...job.head, priority: "background" } };
 }
 
-interface RunContext extends JobContext {
+export interface RunContext extends JobContext {
   readonly admission: Admission;
+  /** What a delivery had asked that came to no end. */
+  readonly sentBefore?: SentNote;
+  readonly onSent?: (note: SentNote) => void;
 }
 
 /** How a call ended: with an outcome, or to be tried again at a time. */
-interface CallEnd {
+export interface CallEnd {
   readonly outcome: Outcome;
   readonly parkUntil?: number | undefined;
   /** Lets the worker forget the outcome. */
@@ -85,19 +88,25 @@ interface CallEnd {
 }
 
 /** Undefined when the end is not ours to tell. */
-async function runCall(job: CallJob, context: RunContext, deps: JobHandlerDeps): Promise<CallEnd | undefined> {
+export async function runCall(job: CallJob, context: RunContext, deps: JobHandlerDeps): Promise<CallEnd | undefined> {
   const head = await withLaterDeadline(job.head, deps);
   if (Date.now() >= head.deadlineAt) return { outcome: errorOutcome(timeIsUp(context.redelivered), head.id) };
   const call = deps.running.open(head.id, head.deadlineAt);
   let release: (() => void) | undefined;
   try {
     const outcome = await deps.pool.invoke(
-      { head, body: bodyOf(job), delivery: context.delivery },
+      {
+        head,
+        body: bodyOf(job),
+        delivery: context.delivery,
+        ...(context.sentBefore ? { sentBefore: context.sentBefore } : undefined),
+      },
       {
         signal: call.signal,
         keepOrphan: true,
         reopened: context.redelivered || context.admission.doubtful,
         hold: (letGo) => (release = letGo),
+        ...(context.onSent ? { onSent: context.onSent } : undefined),
       },
     );
     return { outcome, release, parkUntil: parkingTime(job, outcome) };

@@ -3,8 +3,10 @@ import type { SluiceConfig } from "#shared/config/schema.ts";
 import { createJobProducer } from "#shared/queue/job-producer.ts";
 import { createWorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { Service, ServiceContext } from "#shared/runtime/run-service.ts";
+import { createBatchFeed } from "#shared/store/batch-feed.ts";
 import { createCallRegistry } from "#shared/store/call-registry.ts";
 import { connectRedis, type RedisConnection, type RedisPurpose } from "#shared/store/connect-redis.ts";
+import { createItemStore } from "#shared/store/item-store.ts";
 import { createRedisHealth } from "#shared/store/redis-health.ts";
 import { createResultStore } from "#shared/store/result-store.ts";
 import { createTraceStore } from "#shared/store/trace-store.ts";
@@ -20,7 +22,8 @@ export async function startDispatcher(config: SluiceConfig, context: ServiceCont
   const redis = connect("command");
   const blocking = connect("blocking");
   const subscriber = connect("subscriber");
-  const peer = { kind: "dispatcher", id: randomUUID() } as const;
+  const holder = randomUUID();
+  const peer = { kind: "dispatcher", id: holder } as const;
   const pool = context.own(createWorkerPool({ ...config.workers, peer, logger }));
   const health = context.own(createRedisHealth({ redis }));
   const sealing = encryptionKey === undefined ? {} : { encryptionKey };
@@ -28,8 +31,9 @@ export async function startDispatcher(config: SluiceConfig, context: ServiceCont
   const results = context.own(createResultStore({ redis, subscriber, prefix, ttlMs, ...sealing }));
   const traces = context.own(createTraceStore({ redis, prefix, ttlMs: config.trace.ttlMs, logger }));
   const producer = context.own(createJobProducer(redis, { prefix }));
+  const feed = createBatchFeed({ redis, subscriber, prefix, holder, ...sealing });
+  const items = createItemStore({ redis, prefix, ...sealing });
   await Promise.all([redis.ready(context.signal), blocking.ready(context.signal)]);
-  const concurrency = config.lanes;
   const dispatcher = context.own(
     createDispatcher({
       redis,
@@ -40,8 +44,12 @@ export async function startDispatcher(config: SluiceConfig, context: ServiceCont
       recorders: { job: createJobRecorder({ results, traces, logger }) },
       pool,
       producer,
+      feed,
+      items,
+      traces,
+      window: config.batches.window,
       prefix,
-      concurrency,
+      concurrency: config.lanes,
       logger,
       metrics,
     }),

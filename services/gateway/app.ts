@@ -10,6 +10,7 @@ import { createBodyBudget } from "./plugins/body-budget.ts";
 import { closeIdleWhileClosing } from "./plugins/close-idle.ts";
 import { registerCors } from "./plugins/cors.ts";
 import { answerBrokenHttp, registerErrors, sendError, unknownPath } from "./plugins/errors.ts";
+import { batchRoutes, type BatchEndpoint } from "./routes/batches.ts";
 import type { Caller } from "./plugins/keyring.ts";
 import { callRoute, type CallRouteDeps } from "./routes/calls.ts";
 import { jobEventsRoute } from "./routes/job-events.ts";
@@ -55,6 +56,7 @@ export function buildApp(deps: GatewayDeps): FastifyInstance {
       serveEndpoint(app, `${prefix}/v1${path}`, handlers);
     serve("/messages", { POST: callRoute({ operation: "messages", claudeOnly }, calls) });
     serve("/messages/count_tokens", { POST: callRoute({ operation: "count_tokens", claudeOnly }, calls) });
+    serveBatches(serve, { prefix, claudeOnly }, calls);
     serve("/models", { GET: modelListRoute({ claudeOnly }, deps) });
     serve("/models/*", { GET: modelByIdRoute({ claudeOnly }, deps) });
     serve("/jobs/:id/events", { GET: jobEvents });
@@ -65,6 +67,18 @@ export function buildApp(deps: GatewayDeps): FastifyInstance {
     serve("/limits", { GET: limitsRoute(deps, claudeOnly) });
   }
   return app;
+}
+
+function serveBatches(
+  serve: (path: string, handlers: EndpointHandlers) => void,
+  endpoint: BatchEndpoint,
+  deps: CallRouteDeps,
+): void {
+  const routes = batchRoutes(endpoint, deps);
+  serve("/messages/batches", { POST: routes.create, GET: routes.list });
+  serve("/messages/batches/:id", { GET: routes.retrieve, DELETE: routes.delete });
+  serve("/messages/batches/:id/cancel", { POST: routes.cancel });
+  serve("/messages/batches/:id/results", { GET: routes.results });
 }
 
 const keepAliveMs = 75_000;

@@ -1,7 +1,9 @@
-import type { JobsConfig, LanesConfig, QueueConfig, ServerConfig } from "#shared/config/schema.ts";
+import type { BatchesConfig, JobsConfig, LanesConfig, QueueConfig, ServerConfig } from "#shared/config/schema.ts";
 import type { JobProducer } from "#shared/queue/job-producer.ts";
 import type { WorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { Catalogue } from "#shared/routing/catalogue.ts";
+import type { BatchIntake } from "#shared/store/batch-intake.ts";
+import type { BatchStore } from "#shared/store/batch-store.ts";
 import type { BodyStore } from "#shared/store/body-store.ts";
 import type { EventLog } from "#shared/store/event-log.ts";
 import type { CallRegistry } from "#shared/store/call-registry.ts";
@@ -43,6 +45,9 @@ export interface GatewayDeps {
   readonly jobTimes: JobsConfig;
   readonly bodies: BodyStore;
   readonly traces: TraceStore;
+  readonly batchRules: BatchesConfig;
+  readonly batches: BatchStore;
+  readonly intake: BatchIntake;
   readonly events: EventLog;
   readonly eventReading: { readonly maxReaders: number };
   readonly recordings: Recordings;

@@ -5,6 +5,8 @@ import { createJobProducer } from "#shared/queue/job-producer.ts";
 import { createCatalogue } from "#shared/routing/catalogue.ts";
 import { createWorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { Service, ServiceContext } from "#shared/runtime/run-service.ts";
+import { createBatchIntake } from "#shared/store/batch-intake.ts";
+import { createBatchStore } from "#shared/store/batch-store.ts";
 import { createBodyStore } from "#shared/store/body-store.ts";
 import { createEventLog } from "#shared/store/event-log.ts";
 import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
@@ -35,6 +37,8 @@ export interface Gateway {
 /** How long the start waits for Redis; without it calls go straight to the workers. */
 const redisPatienceMs = 3000;
 const backlog = 4096;
+/** Commands of batches are large, and nobody's answer waits for one. */
+const batchTimeoutMs = 10_000;
 
 /** Opens everything a gateway stands on, then listens. What is opened is the context's to close. */
 export async function startGateway(config: SluiceConfig, context: Omit<ServiceContext, "signal">): Promise<Gateway> {
@@ -85,6 +89,7 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
   const { url, prefix, encryptionKey } = config.redis;
   const sealed = encryptionKey === undefined ? {} : { encryptionKey };
   const redis = own(connectRedis(url, "command", { logger }));
+  const bulk = own(connectRedis(url, "command", { logger, commandTimeoutMs: batchTimeoutMs }));
   const subscriber = own(connectRedis(url, "subscriber", { logger }));
   const instanceId = randomUUID();
   const health = own(createRedisHealth({ redis }));
@@ -116,6 +121,9 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
     tapes: createTapeStore({ redis, prefix, ...sealed }),
     bodies: createBodyStore({ redis, prefix, ...sealed }),
     traces: own(createTraceStore({ redis, prefix, ttlMs: config.trace.ttlMs, logger })),
+    batchRules: config.batches,
+    batches: createBatchStore({ redis: bulk, prefix, ...sealed }),
+    intake: createBatchIntake({ redis: bulk, prefix, ...sealed }),
     events,
     eventReading: { maxReaders },
     recordings: own(createRecordings({ log: events, maxBytes })),

@@ -108,7 +108,9 @@ async function prepare(call: WorkerCall, context: CallContext, handling: Handlin
 
 async function readBody(body: CallBody, head: CallHead, { bodies }: Handling): Promise<Buffer> {
   if ("bytes" in body) return body.bytes;
-  const bytes = await bodies.read(body.key);
+  const bytes = await bodies.read(body.key).catch((cause: unknown) => {
+    throw new GatewayError("overloaded", "The call's body cannot be read at the moment.", { retryAfterS: 1, cause });
+  });
   if (bytes) return bytes;
   if (Date.now() >= head.deadlineAt) throw new GatewayError("timed_out", "The time for this call is up.");
   throw new GatewayError("internal", "The call's body is no longer stored.");
@@ -119,7 +121,7 @@ function strikeCounterless(run: CallRun, counterless: Counterless): void {
 }
 
 async function carryOut(run: CallRun, makeAttempt: MakeAttempt, { engine }: Handling): Promise<Verdict> {
-  if (run.rerunUsed && !mayRerunLost(run, engine)) return concludeStop(run, "worker_lost");
+  if (run.isUnanswered && !mayRerunLost(run, engine)) return concludeStop(run, "worker_lost");
   const onAbort = (): void => run.exchange?.abort("caller gone");
   run.signal.addEventListener("abort", onAbort, { once: true });
   try {

@@ -165,6 +165,7 @@ export const fileSchema: TSchema = closedObject("Configuration of Sluice.", {
   trace: Type.Optional(sectionSchema("Traces of calls.", sections.traceFields)),
   jobs: Type.Optional(sectionSchema("Asynchronous calls.", sections.jobsFields)),
   outcomes: Type.Optional(sectionSchema("Outcomes of queued calls.", sections.outcomesFields)),
+  batches: Type.Optional(sectionSchema("Message Batches.", sections.batchesFields)),
   events: Type.Optional(sectionSchema("Recordings of streams that outlive their callers.", sections.eventsFields)),
   ops: Type.Optional(sectionSchema("Health and metrics.", sections.opsFields)),
   log: Type.Optional(sectionSchema("Logging.", sections.logFields)),

@@ -13,6 +13,7 @@ export interface FileShape {
   readonly lanes?: Members;
   readonly trace?: Members;
   readonly outcomes?: Members;
+  readonly batches?: Members;
   readonly events?: Members;
   readonly ops?: Members;
   readonly log?: Members;

@@ -24,6 +24,7 @@ export function readConfig(file: FileShape, secrets: "keep" | "drop"): SluiceCon
     trace: readSection(sections.traceFields, file.trace),
     outcomes: readSection(sections.outcomesFields, file.outcomes),
     events: readSection(sections.eventsFields, file.events),
+    batches: readSection(sections.batchesFields, file.batches),
     ops: readSection(sections.opsFields, file.ops),
     log: readSection(sections.logFields, file.log),
   };

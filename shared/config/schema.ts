@@ -18,6 +18,7 @@ export interface SluiceConfig {
   readonly lanes: LanesConfig;
   readonly trace: { readonly ttlMs: number };
   readonly outcomes: { readonly ttlMs: number };
+  readonly batches: BatchesConfig;
   readonly events: EventsConfig;
   readonly ops: OpsConfig;
   readonly log: { readonly level: LogLevel };
@@ -36,6 +37,8 @@ export interface QueueConfig {
 export interface JobsConfig {
   readonly expiresAfterMs: number;
   readonly keepMs: number;
+  /** Of one key at a time. */
+  readonly maxOpen: number;
 }
 
 export interface ServerConfig {
@@ -169,6 +172,18 @@ export interface LanesConfig {
   readonly interactive: number;
   readonly count: number;
   readonly background: number;
+}
+
+export interface BatchesConfig {
+  readonly maxBodyBytes: number;
+  readonly maxRequests: number;
+  readonly expireAfterMs: number;
+  /** From the batch's creation. */
+  readonly keepResultsMs: number;
+  /** Requests of all open batches of one key together. */
+  readonly maxOpenItems: number;
+  /** Requests of one batch that are in the lane at a time. */
+  readonly window: number;
 }
 
 /** Recordings of streams that outlive their callers. */

@@ -96,6 +96,7 @@ export const queueFields = {
 export const jobsFields = {
   expiresAfterMs: duration("How long a job may take.", 86_400_000),
   keepMs: duration("How long what came of a job can be read.", 86_400_000),
+  maxOpen: integer("Jobs that one key may have open at a time.", 10_000, { min: 1, max: 1_000_000 }),
 };
 
 export const lanesFields = {
@@ -112,6 +113,16 @@ export const traceFields = { ttlMs: duration("How long the trace of a call can b
 
 export const outcomesFields = {
   ttlMs: duration("How long an outcome is kept for a second delivery of its job.", 600_000),
+};
+
+/** Message Batches. */
+export const batchesFields = {
+  maxBodyBytes: size("Largest body of a batch.", 256 * 2 ** 20),
+  maxRequests: integer("Most requests of a batch.", 100_000, { min: 1, max: 1_000_000 }),
+  expireAfterMs: duration("Requests of a batch that have not ended by then expire.", 86_400_000),
+  keepResultsMs: duration("How long after its creation the results of a batch can be read.", 29 * 86_400_000),
+  maxOpenItems: integer("Requests that may wait or run in all batches of one key.", 200_000, { min: 1, max: many }),
+  window: integer("Requests of one batch that are in the queue at a time.", 500, { min: 1, max: 5_000 }),
 };
 
 export const eventsFields = {

@@ -67,6 +67,8 @@ export interface CallHead {
   readonly deadlineAt: number;
   /** Milliseconds since the epoch: the latest time to wait for capacity. */
   readonly waitUntil: number;
+  /** An attempt of an earlier delivery was sent, never answered and repeated: none may be repeated any more. */
+  readonly rerunUsed?: true;
 }
 
 /** A body on its way: the bytes, or the Redis key under which they lie. */

@@ -21,6 +21,8 @@ import type { Session } from "./session.ts";
 export interface ClientCallListener {
   /** The answer to `attach`. */
   held?(held: boolean): void;
+  /** A provider is being asked. */
+  sent?: ((note: SentNote) => void) | undefined;
   head?(head: AnswerHead): void;
   data?(chunk: Buffer): void;
   end?(trailer: StreamTrailer): void;
@@ -92,7 +94,7 @@ export class ClientCall implements ChannelOwner {
     if (this.#told) {
       // Somebody else took the call over meanwhile: it is theirs to release.
       if (frame.reset) this.#channel.close();
-    } else if (frame.sent) this.#sent = fromSent(frame.sent);
+    } else if (frame.sent) this.#noteSent(fromSent(frame.sent));
     else if (frame.head) this.#begin(frame.head);
     else if (frame.outcome) this.#startOutcome(frame.outcome.facts, frame.outcome.bodyLength);
     else if (frame.end) this.#end(frame.end);
@@ -120,6 +122,11 @@ export class ClientCall implements ChannelOwner {
 
   broken(): void {
     if (!this.#told) this.#listener.over({ kind: "lost", sent: this.#sent, begun: this.#begun });
+  }
+
+  #noteSent(note: SentNote): void {
+    this.#sent = note;
+    this.#listener.sent?.(note);
   }
 
   #begin(head: Buffer): void {

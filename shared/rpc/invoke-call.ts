@@ -16,6 +16,8 @@ export interface InvokeOptions {
   readonly keepOrphan: boolean;
   /** The call may run somewhere already: every worker is asked before it is opened. */
   readonly reopened?: boolean;
+  /** Told at the moment a provider is asked, for each attempt. */
+  readonly onSent?: (note: SentNote) => void;
   /**
    * Takes the duty of letting the worker forget the outcome, once it is recorded elsewhere; until then another client
    * can still get it with `attach`. Without it the worker forgets at once.
@@ -49,7 +51,7 @@ export async function invokeCall(call: WorkerCall, options: InvokeOptions, links
       if (lostSent && reopened) break;
       reopened ||= lostSent !== undefined;
       lostSent = undefined;
-      result = await openOnce({ call: current, keepOrphan: options.keepOrphan }, signal, links);
+      result = await openOnce(current, options, links);
     }
     if (result.kind === "refused") {
       ask = false;
@@ -88,7 +90,9 @@ function settledOutcome(result: CallResult, hold?: InvokeOptions["hold"]): Outco
 }
 
 /** One worker, one try. */
-async function openOnce(request: OpenRequest, signal: AbortSignal, links: WorkerLinks): Promise<CallResult> {
+async function openOnce(call: WorkerCall, options: InvokeOptions, links: WorkerLinks): Promise<CallResult> {
+  const { signal, keepOrphan, onSent } = options;
+  const request: OpenRequest = { call, keepOrphan };
   if (signal.aborted) throw abandoned(signal);
   const until = Math.min(Date.now() + lostAfterMs, request.call.head.deadlineAt);
   const link = links.pick() ?? (await links.wait(() => links.pick(), { signal, until }));
@@ -101,7 +105,7 @@ async function openOnce(request: OpenRequest, signal: AbortSignal, links: Worker
       if (result.kind === "refused") link.markLeaving();
       resolve(result);
     };
-    const opened = link.open(request, { over });
+    const opened = link.open(request, onSent ? { over, sent: onSent } : { over });
     const onAbort = (): void => {
       opened.cancel();
       reject(abandoned(signal));

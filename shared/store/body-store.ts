@@ -1,3 +1,5 @@
+import { createBatchCodec } from "./batch-codec.ts";
+import { createBatchKeys, splitItemBody } from "./batch-keys.ts";
 import type { RedisConnection } from "./connect-redis.ts";
 import { createSealer } from "./sealer.ts";
 import { createStoreKeys } from "./store-keys.ts";
@@ -9,7 +11,10 @@ export interface BodyStoreOptions {
   readonly encryptionKey?: string;
 }
 
-/** Bodies of queued calls: written once by the gateway, read once by the worker, dropped when the call is settled. */
+/**
+ * Bodies of queued calls: written once by the gateway, read once by the worker, dropped when the call is settled. Those of
+ * a batch's items are written otherwise, and are read here too.
+ */
 export interface BodyStore {
   /** True when bodies must not lie in a job in the clear: give every one of them to `put`. */
   readonly isSealed: boolean;
@@ -25,6 +30,8 @@ export function createBodyStore(options: BodyStoreOptions): BodyStore {
   const keys = createStoreKeys(options.prefix);
   const sealer = options.encryptionKey ? createSealer(options.encryptionKey) : undefined;
   const allKeys = keys.body("");
+  const batchKeys = createBatchKeys(options.prefix);
+  const codec = createBatchCodec(sealer);
   return {
     isSealed: sealer !== undefined,
     async put(callId, bytes, ttlMs) {
@@ -33,6 +40,11 @@ export function createBodyStore(options: BodyStoreOptions): BodyStore {
       return key;
     },
     async read(key) {
+      const item = splitItemBody(key, batchKeys);
+      if (item) {
+        const packed = await client.hgetBuffer(item.hash, item.item);
+        return packed ? codec.unpack(packed, key) : undefined;
+      }
       // The key comes with a call: nothing but a body may be read by it.
       if (!key.startsWith(allKeys)) throw new Error("not the key of a body");
       const bytes = await client.getBuffer(key);

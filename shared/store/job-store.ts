@@ -19,8 +19,10 @@ export interface StoredJob {
 export interface JobStore {
   /** Whether Redis has the memory for another one. */
   hasRoom(): Promise<boolean>;
-  /** Remembers the job until its outcome is forgotten too. */
-  create(job: StoredJob, keepMs: number): Promise<void>;
+  /** Remembers the job until its outcome is forgotten too. False when its key has too many jobs open. */
+  create(job: StoredJob, options: { readonly keepMs: number; readonly mostOpen: number }): Promise<boolean>;
+  /** The job was not made after all: it is not among the key's open ones. Never fails. */
+  release(job: StoredJob): void;
   /** Undefined for another key's. */
   get(keyId: string, callId: string): Promise<StoredJob | undefined>;
   /** The key's jobs, newest first, those after `afterId` if it is given. */
@@ -29,6 +31,10 @@ export interface JobStore {
 
 /** Of each key. */
 const mostListed = 10_000;
+/** Of each key; each looks at all its open jobs. */
+const sweepEveryMs = 1000;
+/** Keys whose latest sweep is remembered. */
+const mostSwept = 1000;
 /** Above this share of Redis' memory no more jobs are taken. */
 const mostMemory = 0.7;
 
@@ -37,14 +43,31 @@ export function createJobStore(options: { readonly redis: RedisConnection; reado
   const { client } = redis;
   const keys = createStoreKeys(options.prefix);
   const createJob = loadScript(client, "create-job");
+  const sweptAt = new Map<string, number>();
+
+  /** Jobs leave the open ones when it matters: when there are too many. False if none has ended. */
+  async function forgetEnded(keyId: string): Promise<boolean> {
+    const now = Date.now();
+    if (now - (sweptAt.get(keyId) ?? 0) < sweepEveryMs) return false;
+    if (sweptAt.size >= mostSwept) sweptAt.clear();
+    sweptAt.set(keyId, now);
+    const open = await client.zrange(keys.openJobs(keyId), "0", "-1");
+    const haveEnded = await Promise.all(open.map((callId) => client.exists(keys.outcome(callId))));
+    const ended = open.filter((_, at) => haveEnded[at] === 1);
+    return ended.length > 0 && (await client.zrem(keys.openJobs(keyId), ...ended)) > 0;
+  }
   return {
     hasRoom: watchRoom(redis, mostMemory),
-    async create(job, keepMs) {
-      const ttlMs = Math.ceil(job.expiresAt - job.createdAt + keepMs);
-      const names = [keys.jobRecord(job.callId), keys.jobsOf(job.keyId)];
-      const oldest = job.createdAt - ttlMs;
-      await createJob(names, [JSON.stringify(job), ttlMs, job.createdAt, job.callId, oldest, mostListed]);
+    async create(job, { keepMs, mostOpen }) {
+      const { callId, keyId, createdAt, expiresAt } = job;
+      const ttlMs = Math.ceil(expiresAt - createdAt + keepMs);
+      const names = [keys.jobRecord(callId), keys.jobsOf(keyId), keys.openJobs(keyId)];
+      const oldest = createdAt - ttlMs;
+      const values = [JSON.stringify(job), ttlMs, createdAt, callId, oldest, mostListed, expiresAt, mostOpen];
+      if ((await createJob(names, values)) === 1) return true;
+      return (await forgetEnded(keyId)) && (await createJob(names, values)) === 1;
     },
+    release: ({ keyId, callId }) => void client.zrem(keys.openJobs(keyId), callId).catch(() => undefined),
     async get(keyId, callId) {
       const text = await client.get(keys.jobRecord(callId));
       // Our own JSON, written by `create`.

@@ -24,6 +24,7 @@ export interface StoreKeys {
   until(callId: string): string;
   jobRecord(callId: string): string;
   jobsOf(keyId: string): string;
+  openJobs(keyId: string): string;
   claim(keyId: string, idempotencyKey: string): string;
   tape(callId: string): string;
   tapeReaders(callId: string): string;
@@ -58,6 +59,7 @@ export function createStoreKeys(prefix: string): StoreKeys {
     jobRecord: (callId) => `${tag}:job:${callId}`,
     jobsOf: (keyId) => `${tag}:jobs:${keyId}`,
     claim: (keyId, idempotencyKey) => `${tag}:claim:${scopedId(keyId, idempotencyKey)}`,
+    openJobs: (keyId) => `${tag}:open-jobs:${keyId}`,
     tape: (callId) => `${tag}:tape:${callId}`,
     tapeReaders: (callId) => `${tag}:tape-readers:${callId}`,
     targets: `${tag}:targets`,

@@ -127,6 +127,11 @@ export const metricTable = {
     labels: ["lane"],
   },
   settledTotal: { kind: "counter", help: "Outcomes recorded, by how: recorded, already.", labels: ["result"] },
+  batchItemsTotal: {
+    kind: "counter",
+    help: "Items of batches that ended, by how: succeeded, errored, canceled, expired.",
+    labels: ["end"],
+  },
   redisUp: { kind: "gauge", help: "1 while this process reaches Redis.", labels: [] },
   redisInterruptionsTotal: { kind: "counter", help: "Times the connection to Redis was lost.", labels: ["purpose"] },
 } as const satisfies Record<string, MetricRow>;

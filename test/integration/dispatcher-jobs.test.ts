@@ -160,7 +160,7 @@ test("the outcome of a job that is recorded goes to the recorder of its kind, ag
   bench = await startDispatcherBench(inject("redisUrl"), {
     worker: true,
     recorders: {
-      item: {
+      job: {
         record: async (job, outcome) => {
           if (refusals-- > 0) throw new Error("Redis is away");
           recorded.push([job.head.id, outcome.status]);
@@ -169,7 +169,7 @@ test("the outcome of a job that is recorded goes to the recorder of its kind, ag
       },
     },
   });
-  const job = { ...jobOf(), record: { kind: "item", batchId: "msgbatch_1", index: 7 } } as const;
+  const job = { ...jobOf(), record: { kind: "job" } } as const;
   await bench.producer.add("background", job);
   await eventually(() => expect(recorded).toEqual([[job.head.id, 200]]));
   expect(await bench.results.read(job.head.id)).toBeUndefined();

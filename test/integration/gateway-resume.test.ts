@@ -183,6 +183,35 @@ describe("asked for wrongly", () => {
     }
   });
 
+  test("is cancelled by its id, by its own key only, and its recording ends with an error event", async () => {
+    const { id, signal, first } = await fleet.startDetached();
+    const cancel = (key: string): Promise<Response> =>
+      bed.post(`/v1/jobs/${id}/cancel`, undefined, { "x-api-key": key, "content-type": "text/plain" });
+    const theirs = await cancel(bedKeys.otherKey);
+    expect([theirs.status, signal.aborted]).toEqual([404, false]);
+    const ours = await cancel(bedKeys.key);
+    expect(ours.status).toBe(200);
+    expect(await ours.json()).toEqual({ id, type: "message_job", status: "canceled" });
+    await expect.poll(() => signal.aborted).toBe(true);
+    const { text } = await readStream(await fleet.getEvents(id));
+    expect(withoutIds(withoutComments(text)).startsWith(first)).toBe(true);
+    expect(cutEvents(text).at(-1)?.text).toContain("event: error");
+  });
+
+  test("cannot have an idempotency key as well: the answer names both headers", async () => {
+    const answer = await bed.post("/v1/messages", streamed, { ...detach, "idempotency-key": "one" });
+    expect(answer.status).toBe(400);
+    const { error } = (await answer.json()) as { error: { type: string; message: string } };
+    expect(error.type).toBe("invalid_request_error");
+    expect(error.message).toMatch(/x-sluice-on-disconnect.*idempotency-key/);
+  });
+
+  test("is detached when an SDK sends it again, too", async () => {
+    const response = await bed.post("/v1/messages", streamed, { ...detach, "x-stainless-retry-count": "1" });
+    expect(response.headers.get("x-sluice-detach")).toBe("on");
+    await readStream(response);
+  });
+
   test("a whole answer cannot be detached", async () => {
     expect((await bed.post("/v1/messages", ask(), detach)).status).toBe(400);
     expect((await bed.post("/v1/messages/count_tokens", ask(), detach)).status).toBe(400);

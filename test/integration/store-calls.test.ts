@@ -221,7 +221,7 @@ test("jobs are their key's own, newest first, and no more than are asked for", a
     createdAt: createdAt + index,
     expiresAt: createdAt + 1000,
   }));
-  for (const job of all) await jobs.create(job, 60_000);
+  for (const job of all) await jobs.create(job, { keepMs: 60_000, mostOpen: 100 });
   const ids = all.map((job) => job.callId);
   expect(await jobs.get("key:a", ids[0] ?? "")).toEqual(all[0]);
   expect(await jobs.get("key:a", ids[4] ?? "")).toBeUndefined();

@@ -6,8 +6,10 @@ import type { CallJob, Lane } from "#shared/queue/job.ts";
 import type { CallContext } from "#shared/rpc/call-handler.ts";
 import { createWorkerPool } from "#shared/rpc/worker-pool.ts";
 import { startWorkerServer, type WorkerServer } from "#shared/rpc/worker-server.ts";
+import { createBatchFeed } from "#shared/store/batch-feed.ts";
 import { createCallRegistry } from "#shared/store/call-registry.ts";
 import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
+import { createItemStore } from "#shared/store/item-store.ts";
 import { createReplyBus, type ReplyBus } from "#shared/store/reply-bus.ts";
 import { createResultStore, type ResultStore } from "#shared/store/result-store.ts";
 import { createLogger } from "#shared/telemetry/logger.ts";
@@ -26,6 +28,7 @@ export interface DispatcherBench {
   readonly replies: ReplyBus;
   readonly redis: RedisConnection;
   readonly dispatcher: Dispatcher;
+  readonly prefix: string;
   /** Calls that the worker was given. */
   readonly calls: readonly WorkerCall[];
   /** How the worker answers from now on. */
@@ -72,6 +75,7 @@ export async function startDispatcherBench(
     results,
     replies,
     redis,
+    prefix,
     calls,
     answer: async () => answerOf("hello"),
     run: (job, timeoutMs = 10_000, lane = "interactive") => runJob(bench, job, { timeoutMs, lane }),
@@ -131,6 +135,10 @@ async function addDispatcher(
     pool,
     producer,
     prefix,
+    feed: createBatchFeed({ redis, subscriber, prefix, holder: randomBytes(6).toString("hex") }),
+    items: createItemStore({ redis, prefix }),
+    traces: { put: () => undefined },
+    window: 50,
     concurrency: { interactive: 50, count: 10, background },
     logger,
     metrics,

@@ -11,7 +11,7 @@ import { freePort } from "./free-port.ts";
 export interface RedisProcess {
   readonly url: string;
   readonly port: number;
-  /** Resolves when it answers, with nothing in it. */
+  /** Resolves when it answers, with nothing in it, or what it kept. */
   start(): Promise<void>;
   /** Resolves when the process is gone. */
   kill(signal?: NodeJS.Signals): Promise<void>;
@@ -23,8 +23,15 @@ export interface RedisProcess {
 
 const root = join(import.meta.dirname, "../..");
 
-/** Starts a Redis on a free port, without persistence: `noeviction`, as the services want it. */
-export async function startRedis(): Promise<RedisProcess> {
+export interface RedisOptions {
+  /** Keeps what it was told in this folder, so that `start` finds it again. */
+  readonly dir?: string;
+  /** As in redis.conf, such as `64mb`. */
+  readonly maxMemory?: string;
+}
+
+/** Starts a Redis on a free port, without persistence unless asked: `noeviction`, as the services want it. */
+export async function startRedis(options: RedisOptions = {}): Promise<RedisProcess> {
   const binary = await ensureRedisBinary({
     dir: join(root, ".sluice"),
     searchPath: process.env["PATH"] ?? "",
@@ -40,7 +47,7 @@ export async function startRedis(): Promise<RedisProcess> {
     async start() {
       child = spawn(
         binary.command,
-        ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"],
+        ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--daemonize", "no", ...optionWords(options)],
         { env: { ...process.env, ...binary.env }, stdio: "ignore" },
       );
       await eventually(() => ping(port), { timeoutMs: 10_000 });
@@ -60,6 +67,11 @@ export async function startRedis(): Promise<RedisProcess> {
   };
   await redis.start();
   return redis;
+}
+
+function optionWords({ dir, maxMemory }: RedisOptions): string[] {
+  const kept = dir === undefined ? ["--appendonly", "no"] : ["--appendonly", "yes", "--dir", dir];
+  return maxMemory === undefined ? kept : [...kept, "--maxmemory", maxMemory];
 }
 
 function ping(port: number): Promise<void> {

@@ -89,10 +89,11 @@ function openCall(
   return new OpenCall({ head, bytes, response, lease }, deps);
 }
 
-async function admitByLimits(
+/** Takes a place among the key's own limits, or rejects with `rate_limited`. */
+export async function admitByLimits(
   request: FastifyRequest,
   lease: CallLease,
-  deps: AcceptDeps & { readonly holdMs: number },
+  deps: Pick<AcceptDeps, "keyLimits"> & { readonly holdMs: number },
 ): Promise<void> {
   const { keyId, limits = {} }: Caller = request.caller;
   const admission = await deps.keyLimits.admit(keyId, limits, request.id, deps.holdMs + limitMarginMs);

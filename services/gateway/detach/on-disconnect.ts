@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { GatewayError } from "#shared/messages/error.ts";
+import { readIdempotencyKey } from "../call/idempotency-key.ts";
 
 const name = "x-sluice-on-disconnect";
 
@@ -10,7 +11,12 @@ const name = "x-sluice-on-disconnect";
 export function readOnDisconnect(headers: IncomingHttpHeaders): "cancel" | "detach" {
   const asked = headers[name];
   if (asked === undefined || asked === "" || asked === "cancel") return "cancel";
-  if (asked === "detach") return "detach";
+  if (asked === "detach") {
+    // Each is a way to a stream that was lost, with a recording of its own.
+    if (readIdempotencyKey(headers) !== undefined)
+      throw new GatewayError("invalid_request", `${name}: 'detach' cannot be combined with idempotency-key`);
+    return "detach";
+  }
   throw new GatewayError("invalid_request", `${name}: Input should be 'cancel' or 'detach'`);
 }
 

@@ -8,8 +8,8 @@ import type { GatewayDeps } from "../gateway-deps.ts";
 const lane = "background";
 
 /**
- * Puts a call into the background lane, where it goes on without this process. Rejects with `overloaded`, and then the
- * call is not made.
+ * Puts a call into the background lane, where it goes on without this process. Rejects with `overloaded`, or with
+ * `rate_limited` when its key has too many open jobs, and then the call is not made.
  */
 export async function submitJob(call: OpenCall, deps: GatewayDeps): Promise<StoredJob> {
   const { jobTimes, jobs } = deps;
@@ -24,9 +24,11 @@ export async function submitJob(call: OpenCall, deps: GatewayDeps): Promise<Stor
   try {
     if (!(await jobs.hasRoom())) throw new Error("Redis is short of memory");
     // Known first: an id that was told is found.
-    await jobs.create(stored, keepMs);
+    if (!(await jobs.create(stored, { keepMs, mostOpen: jobTimes.maxOpen }))) throw tooManyOpen(jobTimes.maxOpen);
     await addJob({ lane, job, bytes: call.bytes }, deps);
   } catch (cause) {
+    if (cause instanceof GatewayError) throw cause;
+    jobs.release(stored);
     // The add may have been carried out all the same; its caller is told that it was not.
     deps.results.cancel(callId, expiresAt).catch(() => undefined);
     metrics.shedTotal.inc({ reason: "redis" });
@@ -34,4 +36,9 @@ export async function submitJob(call: OpenCall, deps: GatewayDeps): Promise<Stor
   }
   call.handOver();
   return stored;
+}
+
+function tooManyOpen(most: number): GatewayError {
+  const words = `This key may have ${most} jobs open at a time.`;
+  return new GatewayError("rate_limited", words, { retryAfterS: 10 });
 }

@@ -3,7 +3,7 @@ import { GatewayError } from "#shared/messages/error.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import type { BodyBudget } from "./body-budget.ts";
 
-interface PayloadLimits {
+export interface PayloadLimits {
   readonly maxBodyBytes: number;
   readonly bodyTimeoutMs: number;
   readonly minBodyBytesPerSecond: number;
@@ -15,8 +15,8 @@ export interface PayloadOptions {
 }
 
 /** How long a body may be slower than the least rate: a connection needs a while to get up to speed. */
-const graceMs = 5000;
-const checkEveryMs = 1000;
+export const graceMs = 5000;
+export const checkEveryMs = 1000;
 
 /**
  * Reads a request's body: as large, as fast and as much beside other bodies as the limits allow. What is declared too
@@ -41,7 +41,11 @@ export function readPayload(
   });
 }
 
-function checkDeclared(request: IncomingMessage, { limits }: PayloadOptions): GatewayError | undefined {
+/** Why a body is refused before a byte of it is read. */
+export function checkDeclared(
+  request: IncomingMessage,
+  { limits }: Pick<PayloadOptions, "limits">,
+): GatewayError | undefined {
   const encoding = request.headers["content-encoding"];
   if (encoding !== undefined && encoding !== "" && encoding.toLowerCase() !== "identity")
     return new GatewayError("invalid_request", `content-encoding: ${encoding} is not supported.`, {
@@ -147,7 +151,7 @@ class PayloadReading {
 
 function ignore(): void {}
 
-function tooLarge(limits: PayloadLimits): GatewayError {
+export function tooLarge(limits: PayloadLimits): GatewayError {
   const mebibytes = limits.maxBodyBytes / 1_048_576;
   return new GatewayError("request_too_large", `Request exceeds the maximum size of ${mebibytes} MiB.`);
 }

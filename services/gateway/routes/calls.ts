@@ -19,9 +19,11 @@ export function callRoute(endpoint: CallEndpoint, deps: CallRouteDeps): RouteHan
     acceptCall(request, reply, acceptDeps)
       .then((call) => {
         const wishes = readCallWishes(request);
-        if (wishes) return beginWished(call, wishes, deps);
+        const isDetached = readOnDisconnect(request.headers) === "detach";
+        // A retry of a detached stream is one too.
+        if (wishes && !(isDetached && wishes.preference === undefined)) return beginWished(call, wishes, deps);
         if (!call.head.stream) deps.queued.start(call);
-        else if (readOnDisconnect(request.headers) === "detach") return startDetachable(call, deps);
+        else if (isDetached) return startDetachable(call, deps);
         else new StreamedCall(call, deps).start();
         return undefined;
       })

@@ -41,7 +41,7 @@ export function createCallRun(
     waits: [],
     ends: new Map(),
     struck: new Set(),
-    rerunUsed: sentBefore !== undefined,
+    rerunUsed: sentBefore !== undefined || call.head.rerunUsed === true,
     isUnanswered: sentBefore !== undefined,
     exchange: undefined,
   };

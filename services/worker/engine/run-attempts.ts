@@ -47,7 +47,7 @@ export async function runAttempts(run: CallRun, makeAttempt: MakeAttempt, deps: 
 }
 
 function createProgress(run: CallRun): Progress {
-  return { preferred: undefined, isRerun: run.rerunUsed, retries: new Map(), waitedMs: 0, areBetasDropped: false };
+  return { preferred: undefined, isRerun: run.isUnanswered, retries: new Map(), waitedMs: 0, areBetasDropped: false };
 }
 
 async function pick(run: CallRun, progress: Progress, deps: EngineDeps): Promise<Picked | undefined> {

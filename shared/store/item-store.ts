@@ -1,0 +1,94 @@
+import type { ItemResult } from "#shared/messages/batch-result.ts";
+import type { SentNote } from "#shared/messages/call.ts";
+import { createBatchCodec, encodeResult } from "./batch-codec.ts";
+import { createBatchKeys } from "./batch-keys.ts";
+import type { BatchState } from "./batch-record.ts";
+import type { RedisConnection } from "./connect-redis.ts";
+import { loadScript } from "./load-script.ts";
+import { createSealer } from "./sealer.ts";
+
+export interface ItemStoreOptions {
+  readonly redis: RedisConnection;
+  readonly prefix: string;
+  readonly encryptionKey?: string;
+}
+
+export interface ItemRef {
+  readonly batchId: string;
+  readonly index: number;
+  /** Who made the batch. */
+  readonly keyId: string;
+}
+
+/** A provider was asked, and nobody heard the end of it. */
+interface UnheardSending extends SentNote {
+  /** How many deliveries of the item got so far. */
+  readonly times: number;
+}
+
+export interface ItemState {
+  /** It has a result, or its batch is gone. */
+  readonly isOver: boolean;
+  readonly batch?: BatchState;
+  readonly sent?: UnheardSending;
+}
+
+/** Items of batches while they run, and how they ended: once each. Everything rejects while Redis is away. */
+export interface ItemStore {
+  /** What to know before an item is run. */
+  begin(item: ItemRef): Promise<ItemState>;
+  /** Records how the item ended unless that is known, drops its body, and ends its batch if it was the last. */
+  record(item: ItemRef, result: ItemResult, wasRerun: boolean): Promise<"recorded" | "already">;
+  /** At the moment a provider is asked. */
+  noteSent(item: ItemRef, sending: UnheardSending): Promise<void>;
+  /** The delivery came to an end without an end of the item. */
+  forgetSent(item: ItemRef): Promise<void>;
+}
+
+/** Longer than batches run; they take the notes with them when they end. */
+const sentTtlMs = 30 * 86_400_000;
+
+export function createItemStore(options: ItemStoreOptions): ItemStore {
+  const { client } = options.redis;
+  const keys = createBatchKeys(options.prefix);
+  const codec = createBatchCodec(options.encryptionKey ? createSealer(options.encryptionKey) : undefined);
+  const beginItem = loadScript(client, "begin-item");
+  const recordItem = loadScript(client, "record-item");
+
+  return {
+    async begin({ batchId, index }) {
+      const reply = await beginItem([keys.meta(batchId), keys.results(batchId), keys.sent(batchId)], [index]);
+      const [isOver, batch, sent] = reply as [number, Buffer?, Buffer?];
+      if (isOver === 1) return { isOver: true };
+      return {
+        isOver: false,
+        batch: String(batch) as BatchState,
+        // Our own JSON, written by `noteSent`.
+        ...(sent ? { sent: JSON.parse(sent.toString()) as UnheardSending } : undefined),
+      };
+    },
+    async record({ batchId, index, keyId }, result, wasRerun) {
+      const results = keys.results(batchId);
+      const recorded = await recordItem(
+        [
+          keys.meta(batchId),
+          results,
+          keys.bodies(batchId),
+          keys.open(batchId),
+          keys.sent(batchId),
+          keys.openItems(keyId),
+          keys.openBatches,
+        ],
+        [index, result.end, encodeResult(result, results + index, codec), batchId, Date.now(), wasRerun ? 1 : 0],
+      );
+      return recorded === 0 ? "already" : "recorded";
+    },
+    async noteSent({ batchId, index }, sending) {
+      const key = keys.sent(batchId);
+      await Promise.all([client.hset(key, String(index), JSON.stringify(sending)), client.pexpire(key, sentTtlMs)]);
+    },
+    async forgetSent({ batchId, index }) {
+      await client.hdel(keys.sent(batchId), String(index));
+    },
+  };
+}

@@ -1,0 +1,20 @@
+import type { RedisConnection } from "./connect-redis.ts";
+import { loadScript } from "./load-script.ts";
+
+/** The right to do something that one process of all may do at a time. Rejects while Redis is away. */
+export interface Lease {
+  /** Takes it or goes on holding it for so long; false: another has it. */
+  hold(ms: number): Promise<boolean>;
+  release(): Promise<void>;
+}
+
+export function createLease(redis: RedisConnection, key: string, holder: string): Lease {
+  const holdLease = loadScript(redis.client, "hold-lease");
+  const releaseLease = loadScript(redis.client, "release-lease");
+  return {
+    hold: async (ms) => (await holdLease([key], [holder, ms])) === 1,
+    async release() {
+      await releaseLease([key], [holder]);
+    },
+  };
+}

@@ -1,0 +1,74 @@
+import type Anthropic from "@anthropic-ai/sdk";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+
+import { loadConfig } from "#shared/config/load-config.ts";
+import { createCatalogue } from "#shared/routing/catalogue.ts";
+import { startSimulator, type Simulator } from "../../services/simulator/simulator.ts";
+import { get, sdk } from "../support/clients.ts";
+import { eventually } from "../support/eventually.ts";
+import { startStack, type Stack } from "../support/stack.ts";
+
+// What becomes of a batch when the processes that run it are killed.
+
+const model = "claude-opus-4-8";
+
+let simulator: Simulator;
+let stack: Stack;
+
+beforeAll(async () => {
+  const models = createCatalogue(loadConfig({}))
+    .list()
+    .map(({ info }) => info);
+  const pace = { ttftMs: 5, tokensPerSecond: 2000, tokensPerDelta: 2 };
+  simulator = await startSimulator({ host: "127.0.0.1", port: 0, pace, keys: [], requestsPerMinute: 0 }, models);
+  stack = await startStack({ upstreams: [simulator], config: { models: { [model]: { routes: ["one"] } } } });
+});
+beforeEach(({ onTestFailed }) => {
+  onTestFailed(() => void process.stderr.write(`${stack.log().slice(-6000)}\n`));
+});
+afterAll(async () => {
+  await stack?.stop();
+  await simulator?.close();
+});
+
+test("a process killed at any moment loses no item and doubles none", async () => {
+  const requests = Array.from({ length: 300 }, (_, at) => ({
+    custom_id: `k${at}`,
+    params: {
+      model,
+      max_tokens: 100,
+      messages: [{ role: "user" as const, content: `[sim: slow-first-byte=100ms] kill ${at}` }],
+    },
+  }));
+  const { id } = await sdk(stack).messages.batches.create({ requests });
+  for (const name of ["dispatcher", "worker", "gateway"]) {
+    const victim = stack.get(name);
+    await expect.poll(() => simulator.inFlight, { timeout: 15_000 }).toBeGreaterThan(0);
+    await victim.kill("SIGKILL");
+    victim.start();
+    await victim.ready();
+  }
+  const batch = await eventually(
+    async () => {
+      const found = await sdk(stack).messages.batches.retrieve(id);
+      expect(found.processing_status).toBe("ended");
+      return found;
+    },
+    { timeoutMs: 50_000, everyMs: 50 },
+  );
+  const results = new Map<string, Anthropic.Messages.MessageBatchResult>();
+  for await (const line of await sdk(stack).messages.batches.results(id)) {
+    expect(results.has(line.custom_id)).toBe(false);
+    results.set(line.custom_id, line.result);
+  }
+  expect([...results.values()].filter(({ type }) => type !== "succeeded")).toEqual([]);
+  expect(batch.request_counts).toMatchObject({ succeeded: 300, errored: 0 });
+  expect(results.size).toBe(300);
+  // Only what a lost worker had sent may have been sent twice.
+  const { json } = await get({ url: simulator.url, key: "sim-1" }, "/__sim/requests");
+  const asked = Object.entries((json as { by_prompt: Record<string, number> }).by_prompt).filter(([prompt]) =>
+    prompt.includes("] kill "),
+  );
+  expect(asked).toHaveLength(300);
+  for (const [prompt, times] of asked) expect(times, prompt).toBeLessThanOrEqual(2);
+});
