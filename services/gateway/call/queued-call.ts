@@ -62,14 +62,24 @@ export class QueuedCall implements WaitingCall {
 
   start(): void {
     this.#deps.clock.add(this);
-    if (this.#deps.straightLanes.mayTry(this.#lane)) this.#try();
-    else this.#enqueue();
+    // A count costs nothing, so nobody joins one.
+    const isPaid = this.#call.head.operation === "messages";
+    if (!this.#deps.straightLanes.mayTry(this.#lane)) {
+      // In the same write as the job.
+      if (isPaid) this.#register();
+      return this.#enqueue();
+    }
+    this.#state = "trying";
+    // Not before a retry can find it: this process may be killed as soon as a worker has the call.
+    if (isPaid) this.#register(() => this.#try());
+    else this.#try();
+  }
+
+  #register(written?: () => void): void {
     const { head, bytes } = this.#call;
-    // In the same write as the job. A count costs nothing, so nobody joins one.
-    if (head.operation !== "messages") return;
     const { calls, replies } = this.#deps;
     const { id, deadlineAt } = head;
-    calls.register(askPrint(head, bytes), { id, lane: this.#lane, deadlineAt, channel: replies.channel });
+    calls.register(askPrint(head, bytes), { id, lane: this.#lane, deadlineAt, channel: replies.channel }, written);
   }
 
   #enqueue(): void {
@@ -82,9 +92,9 @@ export class QueuedCall implements WaitingCall {
   }
 
   #try(): void {
-    this.#state = "trying";
     const { head, bytes } = this.#call;
     const { pool, straightLanes } = this.#deps;
+    if (this.#ended) return straightLanes.ended(this.#lane);
     pool.invoke({ head, body: { bytes }, delivery: 1 }, { signal: this.#workersSignal(), keepOrphan: true }).then(
       (outcome) => {
         straightLanes.ended(this.#lane);
