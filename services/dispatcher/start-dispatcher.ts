@@ -42,6 +42,7 @@ export async function startDispatcher(config: SluiceConfig, context: ServiceCont
       producer,
       prefix,
       concurrency,
+      lockMs: config.queue.lockMs,
       logger,
       metrics,
     }),

@@ -31,6 +31,8 @@ export interface QueueConfig {
   readonly interactive: QueueUse;
   /** How long a whole answer goes on after its last caller left. */
   readonly lingerMs: number;
+  /** How long a job is its dispatcher's without a renewal. */
+  readonly lockMs: number;
 }
 
 export interface JobsConfig {
@@ -175,6 +177,8 @@ export interface LanesConfig {
 interface EventsConfig {
   readonly maxBytes: number;
   readonly ttlMs: number;
+  /** How long a recording counts as going on without a renewal. */
+  readonly leaseMs: number;
   readonly maxReaders: number;
 }
 

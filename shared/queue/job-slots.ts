@@ -80,10 +80,10 @@ export class JobSlots {
   async #takeAll(): Promise<number> {
     for (let want = 1; want > 0; want = this.#isStopped ? 0 : Math.min(this.#backlog, this.#free, mostTakes)) {
       this.#backlog = Math.max(0, this.#backlog - want);
-      // Asked before the takes, which leave a microtask later.
-      const waiting = this.#options.worker.waiting().catch(() => 0);
+      // In this turn's write, behind the takes: they leave a microtask later, so an immediate of now comes after them.
+      const waiting = nextImmediate().then(() => this.#options.worker.waiting().catch(() => 0));
       const dues = await Promise.all(Array.from({ length: want }, () => this.#take()));
-      this.#backlog = Math.max(0, (await waiting) - want);
+      this.#backlog = await waiting;
       const dueAt = dues.find((due) => due !== undefined);
       if (dueAt !== undefined) return dueAt;
     }
@@ -134,4 +134,8 @@ export class JobSlots {
     for (const waker of this.#wakers) waker();
     this.#wakers.clear();
   }
+}
+
+function nextImmediate(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

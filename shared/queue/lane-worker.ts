@@ -27,7 +27,7 @@ type Take = { readonly job: TakenJob } | { readonly job: undefined; readonly due
 /** One lane as BullMQ keeps it: its scripts, typed, one method each. Commands wait for Redis while it is away. */
 export interface LaneWorker {
   take(token: string): Promise<Take>;
-  /** Jobs that wait, parked ones apart. */
+  /** Jobs that wait, parked ones apart. When there are none, a sign that says otherwise is taken away. */
   waiting(): Promise<number>;
   /** Waits until there may be a job, some seconds at most, or not beyond the time that a parked one is due. */
   sign(dueAt: number): Promise<Sign>;
@@ -44,28 +44,37 @@ export interface LaneWorker {
 
 export interface LaneWorkerOptions {
   readonly lane: Lane;
+  /** How long a job stays its taker's without `extend`. */
+  readonly lockMs: number;
   readonly connection: QueueConnection;
   readonly prefix: string;
   readonly logger: Logger;
 }
 
-const lockDuration = 15_000;
-const stalledInterval = 5_000;
+/** How often to look for jobs without a lock, in the time that one lasts. */
+const stalledChecks = 3;
 /** A sign that a lost dispatcher had taken is missed for this long by the others. */
 const longestSignS = 2;
+/**
+ * BullMQ leaves a sign behind with each job that is taken, for there may be more. Where there is none it would only call
+ * somebody up for nothing, which costs as much as the job did.
+ */
+const seeWaiting = `local waiting = redis.call('LLEN', KEYS[1])
+if waiting == 0 then redis.call('ZREM', KEYS[2], '0') end
+return waiting`;
 const nothing: Sign = { isTaken: false, dueAt: 0 };
 
 /**
  * BullMQ's documented way of fetching by hand, and the only importer of its Worker. Its own loop takes one job per
  * round trip, asks once more after every job, and trips over a payload that is not JSON; a fifth more CPU per job.
  */
-export function createLaneWorker({ lane, connection, prefix, logger }: LaneWorkerOptions): LaneWorker {
+export function createLaneWorker({ lane, lockMs, connection, prefix, logger }: LaneWorkerOptions): LaneWorker {
   const worker = new Worker(lane, undefined, {
     connection: connection.client,
     prefix: queuePrefix(prefix),
     autorun: false,
-    lockDuration,
-    stalledInterval,
+    lockDuration: lockMs,
+    stalledInterval: lockMs / stalledChecks,
     // How often is too often we decide ourselves: what BullMQ fails it only writes down.
     maxStalledCount: 1_000_000,
   });
@@ -88,7 +97,10 @@ export function createLaneWorker({ lane, connection, prefix, logger }: LaneWorke
       const [json, id, , dueAt] = (await backend.moveToActive(token)) as NextJob;
       return json ? { job: takenJob(json, id, token) } : { job: undefined, dueAt: dueAt ?? 0 };
     },
-    waiting: () => connection.client.llen(backend.keys["wait"] ?? ""),
+    async waiting() {
+      const { wait = "", marker = "" } = backend.keys;
+      return Number(await connection.client.eval(seeWaiting, 2, wait, marker));
+    },
     async sign(dueAt) {
       try {
         return await sign(dueAt);
@@ -114,7 +126,7 @@ export function createLaneWorker({ lane, connection, prefix, logger }: LaneWorke
       backend.extendLocks(
         jobs.map(({ id }) => id),
         jobs.map(({ token }) => token),
-        lockDuration,
+        lockMs,
       ),
     hush() {
       isHushed = true;

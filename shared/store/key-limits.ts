@@ -1,5 +1,5 @@
 import type { RedisConnection } from "./connect-redis.ts";
-import { loadScript } from "./load-script.ts";
+import { loadScript, type RedisScript, type ScriptArgument } from "./load-script.ts";
 import { createLocalLimits, type Limits } from "./local-limits.ts";
 import { createStoreKeys, type StoreKeys } from "./store-keys.ts";
 import { createTurnBatch } from "./turn-batch.ts";
@@ -18,6 +18,8 @@ export interface KeyLimits {
 }
 
 const capMs = 50;
+/** A script holds up everybody else in Redis. */
+const mostPerScript = 128;
 const usualRenewEveryMs = 30_000;
 /** Leases are renewed so many rounds before they end, and for twice as many. */
 const roundsAhead = 2;
@@ -33,19 +35,17 @@ export function createKeyLimits(options: {
   const { redis, renewEveryMs = usualRenewEveryMs } = options;
   const keys = createStoreKeys(options.prefix);
   const extendLeases = loadScript(redis.client, "extend-leases");
-  const admitCall = loadScript(redis.client, "admit-call");
+  const admitCalls = loadScript(redis.client, "admit-calls");
   const local = createLocalLimits();
+  const asking = createTurnBatch<Question>((batch) => askTogether(admitCalls, keys, batch), mostPerScript);
   const releasing = createTurnBatch<Release>((batch) => releaseLeases(redis, keys, batch));
   /** Calls of ours that may hold a lease in Redis, by call id: releasing any other costs nothing. */
   const leased = new Map<string, Lease>();
   setInterval(renewLeases, renewEveryMs).unref();
 
-  function ask(keyId: string, limits: Limits, call: LimitedCall): Promise<unknown> {
+  function ask(keyId: string, limits: Limits, call: LimitedCall): Promise<number> {
     if (limits.concurrent !== undefined) leased.set(call.id, { keyId, endsAt: Date.now() + call.holdMs });
-    return admitCall(
-      [keys.rate(keyId), keys.leases(keyId)],
-      [limits.rpm ?? 0, limits.concurrent ?? 0, call.id, Math.ceil(call.holdMs)],
-    );
+    return new Promise((resolve, reject) => asking.add({ keyId, limits, call, resolve, reject }));
   }
   function renewLeases(): void {
     const now = Date.now();
@@ -76,9 +76,8 @@ export function createKeyLimits(options: {
       };
       const timer = setTimeout(decideHere, capMs);
       ask(keyId, limits, call).then(
-        (reply) => {
+        (waitMs) => {
           clearTimeout(timer);
-          const waitMs = Number(reply);
           if (waitMs > 0) leased.delete(call.id);
           else if (here) giveBackUnused();
           resolve(toAdmission(waitMs));
@@ -113,6 +112,28 @@ interface LimitedCall {
 interface Lease {
   readonly keyId: string;
   endsAt: number;
+}
+
+/** A call that waits to be admitted; resolves with the milliseconds after which to try again, 0 when it is. */
+interface Question {
+  readonly keyId: string;
+  readonly limits: Limits;
+  readonly call: LimitedCall;
+  resolve(waitMs: number): void;
+  reject(error: Error): void;
+}
+
+/** One script per key and turn: alone each call costs Redis four times as much. */
+function askTogether(admitCalls: RedisScript, keys: StoreKeys, batch: readonly Question[]): void {
+  for (const [keyId, questions] of Map.groupBy(batch, (question) => question.keyId)) {
+    const { limits } = questions[0] as Question;
+    const args: ScriptArgument[] = [limits.rpm ?? 0, limits.concurrent ?? 0];
+    for (const { call } of questions) args.push(call.id, Math.ceil(call.holdMs));
+    admitCalls([keys.rate(keyId), keys.leases(keyId)], args).then(
+      (waits) => questions.forEach(({ resolve }, index) => resolve(Number((waits as readonly unknown[])[index]))),
+      (error: Error) => questions.forEach(({ reject }) => reject(error)),
+    );
+  }
 }
 
 interface Release {

@@ -132,6 +132,7 @@ async function addDispatcher(
     producer,
     prefix,
     concurrency: { interactive: 50, count: 10, background },
+    lockMs: 15_000,
     logger,
     metrics,
   });
