@@ -95,9 +95,9 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
   const health = own(createRedisHealth({ redis }));
   const replies = own(createReplyBus({ subscriber, prefix, instanceId, logger, ...sealed }));
   const { address, token, tls } = config.workers;
-  const { ttlMs: eventsTtlMs, maxBytes, maxReaders } = config.events;
+  const { ttlMs, leaseMs, maxBytes, maxReaders } = config.events;
   const connectSubscriber = (): RedisConnection => connectRedis(url, "subscriber", { logger });
-  const events = own(createEventLog({ redis, connectSubscriber, prefix, ttlMs: eventsTtlMs, ...sealed }));
+  const events = own(createEventLog({ redis, connectSubscriber, prefix, ttlMs, leaseMs, ...sealed }));
   const producer = own(createJobProducer(redis, { prefix }));
   const deps: GatewayDeps = {
     server: config.server,

@@ -44,13 +44,15 @@ export interface LaneWorker {
 
 export interface LaneWorkerOptions {
   readonly lane: Lane;
+  /** How long a job stays its taker's without `extend`. */
+  readonly lockMs: number;
   readonly connection: QueueConnection;
   readonly prefix: string;
   readonly logger: Logger;
 }
 
-const lockDuration = 15_000;
-const stalledInterval = 5_000;
+/** How often to look for jobs without a lock, in the time that one lasts. */
+const stalledChecks = 3;
 /** A sign that a lost dispatcher had taken is missed for this long by the others. */
 const longestSignS = 2;
 /**
@@ -66,13 +68,13 @@ const nothing: Sign = { isTaken: false, dueAt: 0 };
  * BullMQ's documented way of fetching by hand, and the only importer of its Worker. Its own loop takes one job per
  * round trip, asks once more after every job, and trips over a payload that is not JSON; a fifth more CPU per job.
  */
-export function createLaneWorker({ lane, connection, prefix, logger }: LaneWorkerOptions): LaneWorker {
+export function createLaneWorker({ lane, lockMs, connection, prefix, logger }: LaneWorkerOptions): LaneWorker {
   const worker = new Worker(lane, undefined, {
     connection: connection.client,
     prefix: queuePrefix(prefix),
     autorun: false,
-    lockDuration,
-    stalledInterval,
+    lockDuration: lockMs,
+    stalledInterval: lockMs / stalledChecks,
     // How often is too often we decide ourselves: what BullMQ fails it only writes down.
     maxStalledCount: 1_000_000,
   });
@@ -124,7 +126,7 @@ export function createLaneWorker({ lane, connection, prefix, logger }: LaneWorke
       backend.extendLocks(
         jobs.map(({ id }) => id),
         jobs.map(({ token }) => token),
-        lockDuration,
+        lockMs,
       ),
     hush() {
       isHushed = true;

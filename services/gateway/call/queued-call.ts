@@ -9,13 +9,13 @@ import { answerFromOutcome } from "../answer-headers.ts";
 import { WholeReply } from "../whole-reply.ts";
 import { behind, mayWaitUntil, type Trail } from "./capacity.ts";
 import { addJob, type JobToAdd } from "./add-job.ts";
-import { askPrint } from "./ask-print.ts";
 import { createDeparture, type Departure } from "./departure.ts";
 import { invokeStraight } from "./invoke-straight.ts";
 import { acknowledgeOutcome, isJoinable, keepOwnOutcome } from "./keep-outcome.ts";
 import { noFacts, type OpenCall } from "./open-call.ts";
 import { isLasting } from "./replayable.ts";
 import type { QueuedCallDeps, WaitingCall } from "./queued-deps.ts";
+import { registerCall } from "./register-call.ts";
 import { nextQueuedStep, type QueuedEvent, type QueuedState } from "./queued-state.ts";
 
 /** How long a call waits for Redis before it goes its own way. */
@@ -61,14 +61,12 @@ export class QueuedCall implements WaitingCall {
   }
 
   start(): void {
+    const [lane, mayTry] = [this.#lane, this.#deps.straightLanes.mayTry(this.#lane)];
     this.#deps.clock.add(this);
-    if (this.#deps.straightLanes.mayTry(this.#lane)) this.#try();
-    else this.#enqueue();
-    const { head, bytes } = this.#call;
-    // In the same write as the job. A count costs nothing, so nobody joins one.
-    if (head.operation !== "messages") return;
-    const [{ calls, replies }, { id, deadlineAt }] = [this.#deps, head];
-    calls.register(askPrint(head, bytes), { id, lane: this.#lane, deadlineAt, channel: replies.channel });
+    if (mayTry) this.#state = "trying";
+    // In the same write as the job. One that is tried waits for it: this process may die as soon as a worker has the call.
+    registerCall(this.#call, mayTry ? { lane, written: () => this.#try() } : { lane }, this.#deps);
+    if (!mayTry) this.#enqueue();
   }
 
   #enqueue(): void {
@@ -81,9 +79,9 @@ export class QueuedCall implements WaitingCall {
   }
 
   #try(): void {
-    this.#state = "trying";
     const { head, bytes } = this.#call;
     const { pool, straightLanes } = this.#deps;
+    if (this.#ended) return straightLanes.ended(this.#lane);
     pool.invoke({ head, body: { bytes }, delivery: 1 }, { signal: this.#workersSignal(), keepOrphan: true }).then(
       (outcome) => {
         straightLanes.ended(this.#lane);
