@@ -72,7 +72,7 @@ function writeConfig(options: StackOptions, sockets: readonly string[]): string 
     file,
     [
       `server: { host: 127.0.0.1, port: ${options.port}, drain_seconds: 5 }`,
-      `redis: { url: "redis://127.0.0.1:${options.port + 1}" }`,
+      `redis: { url: "unix:${redisSocket(options)}" }`,
       `workers: { address: "${sockets.map((socket) => `unix:${socket}`).join(",")}" }`,
       options.mode === "always" ? "" : `queue: { interactive: ${options.mode} }`,
       `providers: { bench: { type: anthropic, base_url: "${options.upstreamUrl}", api_key: k, connections: 4096 } }`,
@@ -82,6 +82,10 @@ function writeConfig(options: StackOptions, sockets: readonly string[]): string 
     ].join("\n"),
   );
   return file;
+}
+
+function redisSocket({ workDir, name }: StackOptions): string {
+  return join(workDir, `${name}.sock`);
 }
 
 export async function startSluice(options: StackOptions): Promise<Target> {
@@ -95,7 +99,8 @@ export async function startSluice(options: StackOptions): Promise<Target> {
     say: () => {},
   });
   const pinned = cpu ? { cpu } : {};
-  const redisArgs = ["--port", String(port + 1), "--save", "", "--appendonly", "yes", "--dir", redisDir];
+  const socket = ["--port", String(port + 1), "--unixsocket", redisSocket(options)];
+  const redisArgs = [...socket, "--save", "", "--appendonly", "yes", "--dir", redisDir];
   const memory = ["--maxmemory", "4gb", "--maxmemory-policy", "noeviction"];
   const processes = [start("redis", [redis.command, ...redisArgs, ...memory], { ...pinned, env: redis.env })];
   await waitForPort(port + 1);

@@ -45,7 +45,7 @@ export async function startGateway(config: SluiceConfig, context: Omit<ServiceCo
   const { deps, describeRedis, awaitRedis } = openDeps(config, context);
   const app = buildApp(deps);
   context.own(app);
-  await awaitRedis();
+  await Promise.all([awaitRedis(), deps.oidc.replace(config.oidc)]);
   await app.listen({ host: config.server.host, port: config.server.port, backlog });
   const { port } = app.server.address() as AddressInfo;
   context.logger.info({ host: config.server.host, port }, "listening");
@@ -55,7 +55,7 @@ export async function startGateway(config: SluiceConfig, context: Omit<ServiceCo
     port,
     useKeys({ keys, oidc }) {
       deps.keyring.replace(keys);
-      deps.oidc.replace(oidc);
+      void deps.oidc.replace(oidc);
     },
     service: {
       ready() {
@@ -108,7 +108,7 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
     logger,
     catalogue: createCatalogue(config),
     keyring: createKeyring(config.keys),
-    oidc: createOidcVerifier(config.oidc),
+    oidc: createOidcVerifier(),
     guard: own(createLoadGuard({ maxOpenCalls: config.server.maxWaiting })),
     keyLimits: own(createKeyLimits({ redis, prefix })),
     pool: own(createWorkerPool({ address, token, tls, peer: { kind: "gateway", id: instanceId }, logger })),
