@@ -12,6 +12,7 @@ import { growths, type GrowthName } from "./growth.ts";
 import { findKnee, flows, type FlowName } from "./knee.ts";
 import { profile } from "./profile.ts";
 import { markdown, plot, type Results } from "./report.ts";
+import { runSoak } from "./soak.ts";
 import { scenarioNames, scenarios, type ScenarioName } from "./scenarios.ts";
 import { directTarget, startBare, startPortkey, startSluice, type Target } from "./targets.ts";
 
@@ -19,6 +20,7 @@ const help = `npm run bench -- [options]        the table: cost of a call beside
 npm run bench -- growth [KIND]        with more processes, a deep queue, many keys; memory
 npm run bench -- knee [FLOW]          raised load until it breaks, then twice that for a minute [--mode when_waiting]
 npm run bench -- profile SCENARIO     CPU profiles of each process, and where their time goes [--mode when_waiting]
+npm run bench -- soak [--items N]     batches: 200 MB in one body, fairness, and 10,000 items while everything is killed
 
   --quick             one short repetition, under a minute
   --reps N            repetitions, interleaved (3)
@@ -37,6 +39,7 @@ const { values: flags, positionals } = parseArgs({
     "no-pin": { type: "boolean", default: false },
     out: { type: "string" },
     mode: { type: "string", default: "always" },
+    items: { type: "string", default: "10000" },
     help: { type: "boolean", default: false },
   },
 });
@@ -111,6 +114,7 @@ async function table(): Promise<void> {
 }
 
 if (flags.help) process.stdout.write(`${help}\n`);
+else if (positionals[0] === "soak") await runSoak({ workDir, items: Number(flags.items), say });
 else {
   const upstream = start(
     "upstream",

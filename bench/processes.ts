@@ -47,6 +47,14 @@ export async function stop(started: Started, graceMs = 5000): Promise<void> {
   clearTimeout(timer);
 }
 
+/** SIGKILL; resolves when it is gone. */
+export async function kill({ child }: Started): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  child.kill("SIGKILL");
+  await gone;
+}
+
 export async function waitForPort(port: number, timeoutMs = 20_000): Promise<void> {
   const until = performance.now() + timeoutMs;
   while (performance.now() < until) {

@@ -1,9 +1,9 @@
 /** What the bench can measure: the upstream directly, the bare gateway, Sluice in its two queue modes, and peers from npm. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensureRedisBinary } from "../services/local/ensure-redis-binary.ts";
-import { start, stop, waitForPort, waitForReady, type Started } from "./processes.ts";
+import { kill, start, stop, waitForPort, waitForReady, type Started } from "./processes.ts";
 
 export interface Target {
   readonly name: string;
@@ -13,6 +13,12 @@ export interface Target {
   /** Every process whose CPU and memory the target answers for. */
   readonly processes: readonly Started[];
   close(): Promise<void>;
+}
+
+/** The whole of Sluice, whose processes can be killed. */
+export interface SluiceStack extends Target {
+  /** Kills the process at once and starts it again; resolves when it is ready. */
+  restart(name: ServiceName | "redis"): Promise<void>;
 }
 
 export interface StackOptions {
@@ -88,7 +94,13 @@ function redisSocket({ workDir, name }: StackOptions): string {
   return join(workDir, `${name}.sock`);
 }
 
-export async function startSluice(options: StackOptions): Promise<Target> {
+interface Launch {
+  /** Undefined for Redis. */
+  readonly opsPort?: number;
+  start(): Started;
+}
+
+export async function startSluice(options: StackOptions): Promise<SluiceStack> {
   const { workDir, port, cpu } = options;
   const redisDir = join(workDir, `${options.name}-redis`);
   mkdirSync(redisDir, { recursive: true });
@@ -102,14 +114,17 @@ export async function startSluice(options: StackOptions): Promise<Target> {
   const socket = ["--port", String(port + 1), "--unixsocket", redisSocket(options)];
   const redisArgs = [...socket, "--save", "", "--appendonly", "yes", "--dir", redisDir];
   const memory = ["--maxmemory", "4gb", "--maxmemory-policy", "noeviction"];
-  const processes = [start("redis", [redis.command, ...redisArgs, ...memory], { ...pinned, env: redis.env })];
+  const startRedis = (): Started =>
+    start("redis", [redis.command, ...redisArgs, ...memory], { ...pinned, env: redis.env });
+  const launches: Launch[] = [{ start: startRedis }];
+  const processes = [startRedis()];
   await waitForPort(port + 1);
   const sockets = Array.from({ length: options.workers ?? 1 }, (_, index) =>
     join(workDir, `${options.name}-${index}.sock`),
   );
   const config = writeConfig(options, sockets);
   let ops = port + 10;
-  const launch = (service: ServiceName, env: Record<string, string> = {}): number => {
+  const launch = (service: ServiceName, env: Record<string, string> = {}): void => {
     ops += 1;
     const command = [process.execPath, ...(options.nodeArgs?.(service) ?? []), `services/${service}/main.ts`];
     const logFile = join(workDir, `${options.name}-${service}.log`);
@@ -121,15 +136,35 @@ export async function startSluice(options: StackOptions): Promise<Target> {
       SLUICE_OPS_PORT: String(ops),
       ...env,
     };
-    processes.push(start(service, command, { ...pinned, logFile, env: all }));
-    return ops;
+    const one: Launch = { opsPort: ops, start: () => start(service, command, { ...pinned, logFile, env: all }) };
+    launches.push(one);
+    processes.push(one.start());
   };
-  const opsPorts = sockets.map((socket) => launch("worker", { SLUICE_WORKER_LISTEN: `unix:${socket}` }));
-  for (let index = 0; index < (options.dispatchers ?? 1); index += 1) opsPorts.push(launch("dispatcher"));
-  opsPorts.push(launch("gateway"));
-  await Promise.all(opsPorts.map((each) => waitForReady(`http://127.0.0.1:${each}/readyz`)));
-  const close = async (): Promise<void> => {
-    for (const each of processes.toReversed()) await stop(each);
+  for (const socket of sockets) launch("worker", { SLUICE_WORKER_LISTEN: `unix:${socket}` });
+  for (let index = 0; index < (options.dispatchers ?? 1); index += 1) launch("dispatcher");
+  launch("gateway");
+  const ready = async ({ opsPort }: Launch): Promise<void> => {
+    if (opsPort === undefined) await waitForPort(port + 1);
+    else await waitForReady(`http://127.0.0.1:${opsPort}/readyz`);
   };
-  return { name: options.name, url: `http://127.0.0.1:${port}`, key: benchKey, processes, close };
+  await Promise.all(launches.map(ready));
+  return {
+    name: options.name,
+    url: `http://127.0.0.1:${port}`,
+    key: benchKey,
+    processes,
+    async restart(name) {
+      const at = processes.findIndex((each) => each.name === name);
+      const [one, old] = [launches[at], processes[at]];
+      if (!one || !old) throw new Error(`there is no process ${name}`);
+      await kill(old);
+      // A killed worker leaves its socket's file behind.
+      if (name === "worker") for (const socket of sockets) rmSync(socket, { force: true });
+      processes[at] = one.start();
+      await ready(one);
+    },
+    close: async () => {
+      for (const each of processes.toReversed()) await stop(each);
+    },
+  };
 }
