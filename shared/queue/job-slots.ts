@@ -11,6 +11,7 @@ export interface JobSlotsOptions {
 
 const mostTakes = 64;
 const retryMs = 250;
+const unseen = { waiting: 0, dueAt: 0 };
 
 /**
  * Takes as many jobs at a time as there are slots. States: taking → stopped, in which jobs in hand still finish. While
@@ -81,11 +82,13 @@ export class JobSlots {
     for (let want = 1; want > 0; want = this.#isStopped ? 0 : Math.min(this.#backlog, this.#free, mostTakes)) {
       this.#backlog = Math.max(0, this.#backlog - want);
       // In this turn's write, behind the takes: they leave a microtask later, so an immediate of now comes after them.
-      const waiting = nextImmediate().then(() => this.#options.worker.waiting().catch(() => 0));
+      const looking = nextImmediate().then(() => this.#options.worker.look().catch(() => unseen));
       const dues = await Promise.all(Array.from({ length: want }, () => this.#take()));
-      this.#backlog = await waiting;
+      const view = await looking;
+      this.#backlog = view.waiting;
       const dueAt = dues.find((due) => due !== undefined);
       if (dueAt !== undefined) return dueAt;
+      if (view.waiting === 0) return view.dueAt;
     }
     return 0;
   }
