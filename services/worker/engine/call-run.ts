@@ -29,6 +29,11 @@ export interface CallRun {
   exchange: Exchange | undefined;
 }
 
+/** A remark for the trace; said once. */
+export function noteOnce(run: CallRun, note: string): void {
+  if (!run.notes.includes(note)) run.notes.push(note);
+}
+
 /** A new run; `sentBefore` is what a lost worker had asked already. */
 export function createCallRun(
   call: Pick<CallRun, "head" | "body" | "targets" | "signal" | "tellSent" | "notes">,

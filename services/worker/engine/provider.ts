@@ -1,6 +1,6 @@
 import type { ProviderConfig } from "#shared/config/schema.ts";
-import type { Adapter } from "../adapters/adapter.ts";
-import { createAdapter } from "../adapters/registry.ts";
+import type { Adapter, CredentialSource } from "../adapters/adapter.ts";
+import { createVoice } from "../adapters/registry.ts";
 import { createUpstream, type Upstream } from "../upstream/upstream.ts";
 
 /** A configured provider, ready to be asked. */
@@ -8,6 +8,8 @@ export interface Provider {
   readonly name: string;
   readonly config: ProviderConfig;
   readonly adapter: Adapter;
+  /** Undefined where the configuration's own key is all that is needed. */
+  readonly credentials: CredentialSource | undefined;
   readonly upstream: Upstream;
 }
 
@@ -22,15 +24,17 @@ export function createProviders(
 ): Providers {
   const byName = new Map<string, Provider>();
   for (const [name, config] of Object.entries(configs)) {
-    const upstream = createUpstream(config.baseUrl, {
+    const { adapter, credentials } = createVoice(config);
+    const upstream = createUpstream(adapter.origin, {
       connections: config.connections,
       connectTimeoutMs: options.connectTimeoutMs,
     });
-    byName.set(name, { name, config, adapter: createAdapter(config), upstream });
+    byName.set(name, { name, config, adapter, credentials, upstream });
   }
   return {
     get: (name) => byName.get(name),
     close: async () => {
+      for (const { credentials } of byName.values()) credentials?.close?.();
       await Promise.all([...byName.values()].map((provider) => provider.upstream.close()));
     },
   };

@@ -11,6 +11,7 @@ import { decideNext, type EngineRules, type NextMove } from "./decide-next.ts";
 import type { EngineDeps } from "./engine-deps.ts";
 import { noteEnd } from "./note-end.ts";
 import type { Pace } from "./pace.ts";
+import { prepareAttempt, type PreparedAttempt } from "./prepare-attempt.ts";
 import { limitTarget } from "./target-key.ts";
 import { availability, findObstacles, pickFreeTarget, pickTarget, type Picked } from "./pick-target.ts";
 
@@ -69,12 +70,15 @@ interface Step {
 async function tryTarget(step: Step, deps: EngineDeps): Promise<Verdict | undefined> {
   const { run, progress, picked } = step;
   const { target } = picked;
-  const order = makeOrder(run, picked, deps);
-  if (!order) {
+  const preparing = prepareAttempt(run, target, deps);
+  const prepared = preparing instanceof Promise ? await preparing : preparing;
+  if (!prepared) {
     picked.probe?.end();
     run.struck.add(target);
     return undefined;
   }
+  if ("reason" in prepared) return endUnsent(step, prepared, deps);
+  const order = makeOrder(step, prepared, deps);
   const { isRerun } = progress;
   progress.isRerun = false;
   if (isRerun) deps.metrics.possibleDoubleChargeTotal.inc({ provider: target.provider, model: target.model });
@@ -88,6 +92,7 @@ async function tryTarget(step: Step, deps: EngineDeps): Promise<Verdict | undefi
   const move = decideNext(
     {
       reason: end.reason,
+      sent: end.sent,
       begun: end.begun !== undefined,
       retriesHere: progress.retries.get(target) ?? 0,
       rerunUsed: run.rerunUsed,
@@ -103,24 +108,19 @@ function paceOf({ head }: CallRun, target: PlannedTarget, { paces }: EngineDeps)
   return head.operation === "messages" ? paces.of(target) : undefined;
 }
 
-function makeOrder(run: CallRun, picked: Picked, deps: EngineDeps): AttemptOrder | undefined {
-  const { target } = picked;
-  const provider = deps.providers.get(target.provider);
-  if (!provider) return undefined;
-  const { head } = run;
-  const request = provider.adapter.encode(
-    {
-      operation: head.operation,
-      stream: head.stream,
-      askedModel: head.askedModel,
-      headers: head.headers,
-      body: run.body,
-      splices: head.splices,
-      refusedBetas: deps.betas.refused(target, Date.now()),
-    },
-    target,
-  );
-  return { run, target, provider, request, laterDeadline: deps.laterDeadline, ...probeHooks(run, picked, deps) };
+/** Nothing went out, so a rerun is still to be made. */
+function endUnsent(step: Step, end: AttemptEnd, deps: EngineDeps): Promise<Verdict | undefined> {
+  const { run, picked } = step;
+  noteEnd({ target: picked.target, end, isRerun: false, probe: picked.probe }, run, deps);
+  const situation = { reason: end.reason, sent: false, begun: false, retriesHere: 0, betasToDrop: false };
+  const move = decideNext({ ...situation, rerunUsed: run.rerunUsed }, deps.config);
+  return follow(move, { ...step, end }, deps);
+}
+
+function makeOrder({ run, picked }: Step, prepared: PreparedAttempt, deps: EngineDeps): AttemptOrder {
+  const { provider, request, context } = prepared;
+  const { laterDeadline } = deps;
+  return { run, target: picked.target, provider, request, context, laterDeadline, ...probeHooks(run, picked, deps) };
 }
 
 type ProbeHooks = Pick<AttemptOrder, "onStatus" | "onContent">;
