@@ -1,5 +1,5 @@
 import { Type, type TSchema } from "typebox";
-import { choiceSchema, flagSchema, integerSchema, record, rules, textSchema } from "./fields.ts";
+import { choiceSchema, flagSchema, integerSchema, listSchema, record, rules, textSchema } from "./fields.ts";
 import type { ProviderType } from "./schema.ts";
 import { closedObject } from "./section.ts";
 
@@ -9,6 +9,18 @@ const headerNamePattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 const headerValue = textSchema("Value of the header.", {
   pattern: "^[\\x20-\\x7e\\x80-\\xff]*$",
   errorMessage: "must be a header value on one line",
+});
+
+const betaRule = closedObject("What becomes of some beta flags; the first rule that fits counts.", {
+  models: Type.Optional(listSchema("Models it is about, `*` for any run of characters.", textSchema("A glob."))),
+  flags: record(
+    "By flag, `*` for any run of characters: `send`, `drop`, `header`, `body`, or the flag's name there.",
+    "^[A-Za-z0-9*][A-Za-z0-9*._-]{0,63}$",
+    textSchema("`send`, `drop`, `header`, `body`, or another name.", {
+      pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+      errorMessage: "must be send, drop, header, body or the name of a flag",
+    }),
+  ),
 });
 
 const common = {
@@ -27,6 +39,7 @@ const common = {
       textSchema("Upstream id."),
     ),
   ),
+  betas: Type.Optional(listSchema("Beta flags; read again on SIGHUP.", betaRule)),
 };
 
 /** What becomes part of a host name or a path. */

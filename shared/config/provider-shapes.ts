@@ -1,3 +1,5 @@
+import type { BetaRule } from "./schema.ts";
+
 /** Providers as a checked file says them; `provider-schemas.ts` holds them to this. */
 export type ProviderShape = AnthropicShape | BedrockShape | VertexShape | FoundryShape | OpenaiShape | GeminiShape;
 
@@ -9,6 +11,7 @@ interface CommonShape {
   readonly rerun_sent?: boolean;
   readonly threads?: boolean;
   readonly models?: Readonly<Record<string, string>>;
+  readonly betas?: readonly BetaRule[];
 }
 
 export interface AnthropicShape extends CommonShape {

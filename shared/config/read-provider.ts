@@ -66,6 +66,7 @@ function readCommon(written: ProviderShape): Common {
     ...(written.rerun_sent === undefined ? {} : { rerunSent: written.rerun_sent }),
     threads: written.threads ?? keepsThreads,
     models: bareRecord(Object.entries(written.models ?? {})),
+    ...(written.betas ? { betas: written.betas.map((rule) => ({ ...rule })) } : {}),
   };
 }
 

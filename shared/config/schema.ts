@@ -110,6 +110,15 @@ interface CommonProviderConfig {
   readonly threads: boolean;
   /** Upstream model id by catalogue name, where they differ; without a prototype. */
   readonly models: Readonly<Record<string, string>>;
+  /** What becomes of beta flags there, before what is built in. */
+  readonly betas?: readonly BetaRule[];
+}
+
+export interface BetaRule {
+  /** Globs; absent: every model. */
+  readonly models?: readonly string[];
+  /** By glob: `send`, `drop`, `header`, `body`, or the flag's name there. */
+  readonly flags: Readonly<Record<string, string>>;
 }
 
 export interface AnthropicProviderConfig extends CommonProviderConfig {

@@ -15,6 +15,7 @@ const exposedHeaders = [
   "x-should-retry",
   "x-sluice-attempts",
   "x-sluice-detach",
+  "x-sluice-dropped-betas",
   "x-sluice-estimated",
   "x-sluice-model",
   "x-sluice-provider",

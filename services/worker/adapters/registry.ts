@@ -1,6 +1,14 @@
 import type { ProviderConfig, ProviderType } from "#shared/config/schema.ts";
 import type { Adapter, CreateAdapter, CredentialSource } from "./adapter.ts";
 import { createAnthropicAdapter } from "./anthropic/adapter.ts";
+import { createBedrockAdapter } from "./bedrock/adapter.ts";
+import { createFoundryAdapter } from "./foundry/adapter.ts";
+import { createGeminiAdapter } from "./gemini/adapter.ts";
+import { createOpenaiAdapter } from "./openai/adapter.ts";
+import { createVertexAdapter } from "./vertex/adapter.ts";
+import { createAwsCredentials } from "../credentials/aws.ts";
+import { createFoundryCredentials } from "../credentials/entra.ts";
+import { createGoogleCredentials } from "../credentials/google.ts";
 
 type ConfigOf<Type extends ProviderType> = Extract<ProviderConfig, { type: Type }>;
 
@@ -11,9 +19,18 @@ interface Wire<Config> {
 }
 
 /** One line per provider type. */
-const wires: { readonly [Type in ProviderType]?: Wire<ConfigOf<Type>> } = {
+const wires: { readonly [Type in ProviderType]: Wire<ConfigOf<Type>> } = {
   anthropic: { createAdapter: createAnthropicAdapter },
+  bedrock: { createAdapter: createBedrockAdapter, createCredentials: createAwsCredentials },
+  vertex: { createAdapter: createVertexAdapter, createCredentials: createGoogleCredentials },
+  openai: { createAdapter: createOpenaiAdapter },
+  gemini: { createAdapter: createGeminiAdapter, createCredentials: createGeminiCredentials },
+  foundry: { createAdapter: createFoundryAdapter, createCredentials: createFoundryCredentials },
 };
+
+function createGeminiCredentials(config: ConfigOf<"gemini">): CredentialSource | undefined {
+  return config.api === "vertex" ? createGoogleCredentials(config) : undefined;
+}
 
 /** What is needed to speak with a provider: its wire, and where its credential comes from. */
 export interface Voice {
@@ -21,9 +38,12 @@ export interface Voice {
   readonly credentials?: CredentialSource;
 }
 
-export function createVoice<Type extends ProviderType>(config: ConfigOf<Type>): Voice {
-  const wire = wires[config.type] as Wire<ConfigOf<Type>> | undefined;
-  if (!wire) throw new Error(`no adapter for ${config.type}`);
+export function createVoice(config: ProviderConfig): Voice {
+  return voiceOf(config);
+}
+
+function voiceOf<Type extends ProviderType>(config: ConfigOf<Type> & { readonly type: Type }): Voice {
+  const wire: Wire<ConfigOf<Type>> = wires[config.type];
   const credentials = wire.createCredentials?.(config);
   return { adapter: wire.createAdapter(config), ...(credentials ? { credentials } : {}) };
 }

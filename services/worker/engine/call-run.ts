@@ -19,6 +19,8 @@ export interface CallRun {
   readonly notes: string[];
   /** How each target's latest attempt ended. */
   readonly ends: Map<PlannedTarget, AttemptEnd>;
+  /** Beta flags that a target was not sent. */
+  droppedBetas: Map<PlannedTarget, readonly string[]> | undefined;
   /** Targets this call asks no more. */
   readonly struck: Set<PlannedTarget>;
   /** Whether a sent but unanswered attempt has been repeated. */
@@ -45,6 +47,7 @@ export function createCallRun(
     attempts: sentBefore ? [lostAttempt(sentBefore)] : [],
     waits: [],
     ends: new Map(),
+    droppedBetas: undefined,
     struck: new Set(),
     rerunUsed: sentBefore !== undefined,
     isUnanswered: sentBefore !== undefined,

@@ -1,6 +1,7 @@
 import type { EngineConfig } from "#shared/config/schema.ts";
 import type { TargetBoard } from "#shared/store/target-board.ts";
 import type { Metrics } from "#shared/telemetry/metrics.ts";
+import { createBetaTable, type BetaTable } from "../adapters/betas.ts";
 import { createAttemptMetrics, type AttemptMetrics } from "./attempt-metrics.ts";
 import type { AttemptOrder } from "./attempt-order.ts";
 import { createBetaMemory, type BetaMemory } from "./beta-memory.ts";
@@ -20,6 +21,7 @@ export interface EngineDeps {
   readonly probes: Probes;
   readonly paces: Paces;
   readonly betas: BetaMemory;
+  readonly betaTable: BetaTable;
   readonly metrics: Metrics;
   readonly laterDeadline: AttemptOrder["laterDeadline"];
   readonly attemptMetrics: AttemptMetrics;
@@ -38,6 +40,7 @@ export function createEngineDeps(given: GivenDeps): EngineDeps {
     probes: createProbes(board),
     paces: createPaces((provider) => providers.get(provider)?.config.connections ?? Number.POSITIVE_INFINITY),
     betas: createBetaMemory(),
+    betaTable: createBetaTable(),
     attemptMetrics: createAttemptMetrics(metrics),
   };
 }

@@ -9,6 +9,7 @@ import type {
   UpstreamRequest,
 } from "../adapters/adapter.ts";
 import type { AttemptEnd } from "./attempt-end.ts";
+import { betasFor } from "./call-betas.ts";
 import { noteOnce, type CallRun } from "./call-run.ts";
 import type { EngineDeps } from "./engine-deps.ts";
 import type { Provider } from "./provider.ts";
@@ -17,8 +18,11 @@ import type { Provider } from "./provider.ts";
 export interface PreparedAttempt {
   readonly provider: Provider;
   readonly request: UpstreamRequest;
-  readonly context: DecodeContext;
+  /** What it was made of; what its answer is decoded with too. */
+  readonly call: EncodedCall;
 }
+
+export type EncodedCall = ProviderCall & DecodeContext;
 
 /** Longer than this no credential is waited for. */
 const credentialMs = 10_000;
@@ -74,11 +78,11 @@ function prepareWith(
   deps: EngineDeps,
 ): PreparedAttempt | AttemptEnd {
   const now = Date.now();
-  const call = describeCall(run, target, deps);
   try {
+    const call = describeCall(run, { target, provider }, deps);
     const request = provider.adapter.encode(call, target, { credential, now });
     if (request.notes) for (const note of request.notes) noteOnce(run, note);
-    return { provider, request, context: call };
+    return { provider, request, call };
   } catch (reason) {
     const refusal = toGatewayError(reason);
     return { ...unsent(now, { reason: "invalid_request", detail: describeRefusal(refusal) }), refusal };
@@ -86,9 +90,10 @@ function prepareWith(
 }
 
 /** One object for both, encoding and decoding. */
-function describeCall(run: CallRun, target: PlannedTarget, deps: EngineDeps): ProviderCall & DecodeContext {
+function describeCall(run: CallRun, asked: Asked, deps: EngineDeps): EncodedCall {
   const { head } = run;
-  return {
+  const betas = betasFor(run, asked, deps);
+  const call: EncodedCall = {
     id: head.id,
     callId: head.id,
     operation: head.operation,
@@ -97,8 +102,9 @@ function describeCall(run: CallRun, target: PlannedTarget, deps: EngineDeps): Pr
     headers: head.headers,
     body: run.body,
     splices: head.splices,
-    refusedBetas: deps.betas.refused(target, Date.now()),
+    refusedBetas: undefined,
   };
+  return betas ? { ...call, betas } : call;
 }
 
 /** Where it is, and no more: what follows may be the caller's words. */

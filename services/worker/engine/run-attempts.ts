@@ -2,9 +2,9 @@ import { fullJitter } from "#shared/runtime/backoff.ts";
 import { sleep } from "#shared/runtime/deadline.ts";
 import type { Wait } from "#shared/messages/outcome.ts";
 import type { PlannedTarget } from "#shared/routing/plan.ts";
-import { splitBetas } from "../adapters/beta-flags.ts";
 import type { AttemptEnd } from "./attempt-end.ts";
 import type { AttemptOrder, MakeAttempt } from "./attempt-order.ts";
+import { sentBetas } from "./call-betas.ts";
 import type { CallRun } from "./call-run.ts";
 import { conclude, concludeStop, type Verdict } from "./conclude.ts";
 import { decideNext, type EngineRules, type NextMove } from "./decide-next.ts";
@@ -25,7 +25,8 @@ interface Progress {
   isRerun: boolean;
   readonly retries: Map<PlannedTarget, number>;
   waitedMs: number;
-  areBetasDropped: boolean;
+  /** Targets that were asked again without the flags they refused. */
+  readonly betasDropped: Set<PlannedTarget>;
 }
 
 /** Makes attempts until the call has its answer or nothing more may be tried. Never rejects. */
@@ -48,7 +49,7 @@ export async function runAttempts(run: CallRun, makeAttempt: MakeAttempt, deps: 
 }
 
 function createProgress(run: CallRun): Progress {
-  return { preferred: undefined, isRerun: run.rerunUsed, retries: new Map(), waitedMs: 0, areBetasDropped: false };
+  return { preferred: undefined, isRerun: run.rerunUsed, retries: new Map(), waitedMs: 0, betasDropped: new Set() };
 }
 
 async function pick(run: CallRun, progress: Progress, deps: EngineDeps): Promise<Picked | undefined> {
@@ -96,10 +97,11 @@ async function tryTarget(step: Step, deps: EngineDeps): Promise<Verdict | undefi
       begun: end.begun !== undefined,
       retriesHere: progress.retries.get(target) ?? 0,
       rerunUsed: run.rerunUsed,
-      betasToDrop: !progress.areBetasDropped && betasToDrop(step, end, deps).length > 0,
+      betasToDrop: !progress.betasDropped.has(target) && betasToDrop(run, prepared, end).length > 0,
     },
     rulesOf(order, deps),
   );
+  if (move === "retry_without_betas") deps.betas.remember(target, betasToDrop(run, prepared, end), Date.now());
   return follow(move, { ...step, end }, deps);
 }
 
@@ -118,7 +120,7 @@ function endUnsent(step: Step, end: AttemptEnd, deps: EngineDeps): Promise<Verdi
 }
 
 function makeOrder({ run, picked }: Step, prepared: PreparedAttempt, deps: EngineDeps): AttemptOrder {
-  const { provider, request, context } = prepared;
+  const { provider, request, call: context } = prepared;
   const { laterDeadline } = deps;
   return { run, target: picked.target, provider, request, context, laterDeadline, ...probeHooks(run, picked, deps) };
 }
@@ -166,8 +168,7 @@ async function follow(
     case "retry_same":
       return retrySame(step, deps);
     case "retry_without_betas":
-      deps.betas.remember(target, betasToDrop(step, end, deps), Date.now());
-      progress.areBetasDropped = true;
+      progress.betasDropped.add(target);
       run.notes.push("betas_dropped");
       progress.preferred = target;
       return undefined;
@@ -202,12 +203,11 @@ function nextFree(run: CallRun, after: PlannedTarget, deps: EngineDeps): Planned
   );
 }
 
-/** The flags that were refused and that the request still carried. */
-function betasToDrop({ run, picked }: Step, end: AttemptEnd, deps: EngineDeps): readonly string[] {
+/** The flags that were refused and that the request carried; every one of them where the refusal names none. */
+function betasToDrop(run: CallRun, { call }: PreparedAttempt, end: AttemptEnd): readonly string[] {
   const refused = end.failure?.refusedBetas;
   if (!refused) return [];
-  const known = deps.betas.refused(picked.target, Date.now());
-  const sent = splitBetas(run.head.headers["anthropic-beta"]).filter((flag) => !known?.has(flag));
+  const sent = sentBetas(run, call.betas);
   return refused.length === 0 ? sent : sent.filter((flag) => refused.includes(flag));
 }
 

@@ -8,6 +8,7 @@ import { Exchange, type ExchangeFailure, type ExchangeReceiver } from "../upstre
 import { streamHeaders } from "../upstream/returned-headers.ts";
 import type { AttemptEnd, BegunStream } from "./attempt-end.ts";
 import type { AttemptOrder, MakeAttempt } from "./attempt-order.ts";
+import { withDroppedBetas } from "./call-betas.ts";
 import { createBodyCollector, type BodyCollector } from "./body-collector.ts";
 import { endOfAnswer, endOfEvent, endOfFailure, seenOf, type Seen } from "./end-of-attempt.ts";
 
@@ -180,7 +181,7 @@ class StreamAttempt implements ExchangeReceiver {
     sink.onDrain = () => this.#exchange.resume();
     sink.head({
       status: this.#head.status,
-      headers: streamHeaders(this.#head.headers, order.run.head.id),
+      headers: withDroppedBetas(streamHeaders(this.#head.headers, order.run.head.id), order.run, order.target),
       provider: order.target.provider,
       model: order.target.catalogueModel,
       attempts: order.run.attempts.length + 1,

@@ -5,6 +5,7 @@ import type { Usage } from "#shared/messages/usage.ts";
 import type { PlannedTarget } from "#shared/routing/plan.ts";
 import { returnedHeaders } from "../upstream/returned-headers.ts";
 import type { AttemptEnd } from "./attempt-end.ts";
+import { withDroppedBetas } from "./call-betas.ts";
 import type { CallRun } from "./call-run.ts";
 import type { Verdict } from "./conclude.ts";
 
@@ -30,7 +31,7 @@ function success(run: CallRun, { target, end }: Delivered): Outcome {
   return {
     ...factsOf(run, { code: "ok", target, ...(answer?.usage ? { usage: answer.usage } : {}) }),
     status: end.status ?? 200,
-    headers: jsonHeaders(end.headers ?? {}, run.head.id),
+    headers: withDroppedBetas(jsonHeaders(end.headers ?? {}, run.head.id), run, target),
     body: answer?.body ?? Buffer.alloc(0),
   };
 }
@@ -42,6 +43,7 @@ function asItCame(run: CallRun, { target, end }: Delivered): Outcome {
   const status = failure?.status ?? end.status ?? 500;
   if (failure?.answer) {
     const headers = { ...returnedHeaders(end.headers ?? {}, run.head.id), "content-type": jsonType };
+    withDroppedBetas(headers, run, target);
     return { ...facts, status, headers, body: withRequestId(failure.answer, run.head.id) };
   }
   if (!response || !failure?.envelope) {
@@ -54,7 +56,7 @@ function asItCame(run: CallRun, { target, end }: Delivered): Outcome {
   return {
     ...facts,
     status,
-    headers: returnedHeaders(response.head.headers, failure.requestId ?? run.head.id),
+    headers: withDroppedBetas(returnedHeaders(response.head.headers, failure.requestId ?? run.head.id), run, target),
     body: response.body,
   };
 }
