@@ -60,12 +60,13 @@ function openDeps(config: SluiceConfig, context: ServiceContext, redis: RedisCon
   const laterDeadline = (callId: string): Promise<number | undefined> =>
     calls.laterDeadline(callId).catch(() => undefined);
   const providers = context.own(createProviders(config.providers, { connectTimeoutMs }));
-  const engine = createEngineDeps({ config: config.engine, providers, board, metrics, laterDeadline });
+  const catalogue = createCatalogue(config);
+  const engine = createEngineDeps({ config: config.engine, providers, catalogue, board, metrics, laterDeadline });
   const reporter = createLimitsReporter({ redis, prefix, workerId: randomUUID() });
   context.own(reportLimits({ paces: engine.paces, reporter, metrics }));
   return {
     engine,
-    catalogue: createCatalogue(config),
+    catalogue,
     affinity: createAffinityStore({ redis, prefix }),
     bodies: createBodyStore({ redis, prefix, ...(encryptionKey === undefined ? {} : { encryptionKey }) }),
     streams: streamLimits(config),

@@ -59,15 +59,17 @@ export async function startWorkerHarness(options: HarnessOptions): Promise<Worke
   const bodies = createBodyStore({ redis, prefix });
   const registered = createCallRegistry({ redis, prefix });
   const metrics: Metrics = createMetrics(registry);
+  const catalogue = createCatalogue(config);
   const handler = createCallHandler({
     engine: createEngineDeps({
       config: config.engine,
       providers,
+      catalogue,
       board,
       metrics,
       laterDeadline: (callId) => registered.laterDeadline(callId).catch(() => undefined),
     }),
-    catalogue: createCatalogue(config),
+    catalogue,
     affinity,
     bodies,
     streams: { headersTimeoutMs: 5_000, idleMs: 5_000, maxStreamMs: 60_000, holdMs: 2_000, ...options.streams },

@@ -21,6 +21,8 @@ export interface CallRun {
   readonly ends: Map<PlannedTarget, AttemptEnd>;
   /** Beta flags that a target was not sent. */
   droppedBetas: Map<PlannedTarget, readonly string[]> | undefined;
+  /** Whether its body may hold another family's reasoning; undefined until that was looked for. */
+  mayHoldForeign: boolean | undefined;
   /** Targets this call asks no more. */
   readonly struck: Set<PlannedTarget>;
   /** Whether a sent but unanswered attempt has been repeated. */
@@ -48,6 +50,7 @@ export function createCallRun(
     waits: [],
     ends: new Map(),
     droppedBetas: undefined,
+    mayHoldForeign: undefined,
     struck: new Set(),
     rerunUsed: sentBefore !== undefined,
     isUnanswered: sentBefore !== undefined,

@@ -1,4 +1,5 @@
 import type { EngineConfig } from "#shared/config/schema.ts";
+import type { Catalogue } from "#shared/routing/catalogue.ts";
 import type { TargetBoard } from "#shared/store/target-board.ts";
 import type { Metrics } from "#shared/telemetry/metrics.ts";
 import { createBetaTable, type BetaTable } from "../adapters/betas.ts";
@@ -15,6 +16,7 @@ import type { Providers } from "./provider.ts";
 export interface EngineDeps {
   readonly config: EngineConfig;
   readonly providers: Providers;
+  readonly catalogue: Catalogue;
   readonly board: TargetBoard;
   readonly breaker: Breaker;
   readonly limits: Limits;
@@ -27,7 +29,7 @@ export interface EngineDeps {
   readonly attemptMetrics: AttemptMetrics;
 }
 
-type GivenDeps = Pick<EngineDeps, "config" | "providers" | "board" | "metrics" | "laterDeadline">;
+type GivenDeps = Pick<EngineDeps, "config" | "providers" | "catalogue" | "board" | "metrics" | "laterDeadline">;
 
 export function createEngineDeps(given: GivenDeps): EngineDeps {
   const { board, metrics, providers } = given;

@@ -8,6 +8,7 @@ import type {
   ProviderCall,
   UpstreamRequest,
 } from "../adapters/adapter.ts";
+import { adaptedBody } from "./adapted-call.ts";
 import type { AttemptEnd } from "./attempt-end.ts";
 import { betasFor } from "./call-betas.ts";
 import { noteOnce, type CallRun } from "./call-run.ts";
@@ -93,6 +94,7 @@ function prepareWith(
 function describeCall(run: CallRun, asked: Asked, deps: EngineDeps): EncodedCall {
   const { head } = run;
   const betas = betasFor(run, asked, deps);
+  const adapted = adaptedBody(run, asked, deps);
   const call: EncodedCall = {
     id: head.id,
     callId: head.id,
@@ -100,8 +102,8 @@ function describeCall(run: CallRun, asked: Asked, deps: EngineDeps): EncodedCall
     stream: head.stream,
     askedModel: head.askedModel,
     headers: head.headers,
-    body: run.body,
-    splices: head.splices,
+    body: adapted?.body ?? run.body,
+    splices: adapted?.splices ?? head.splices,
     refusedBetas: undefined,
   };
   return betas ? { ...call, betas } : call;
