@@ -126,7 +126,7 @@ const reasons: ReadonlyMap<number, Verdict> = new Map<number, Verdict>([
   [529, { reason: "overloaded" }],
 ]);
 
-export function reasonOfStatus(status: number): Verdict {
+function reasonOfStatus(status: number): Verdict {
   return reasons.get(status) ?? { reason: status >= 500 ? "server_error" : "invalid_request" };
 }
 

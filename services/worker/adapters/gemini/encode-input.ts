@@ -20,6 +20,9 @@ export function encodeInput(block: Block, scope: MediaScope): Part[] {
     }
     case "search_result":
       return [{ text: [block.title, block.source, ...block.texts].join("\n") }];
+    case "thinking":
+    case "tool_use":
+    case "tool_result":
     default:
       return scope.reading.refuse(block.path, `\`${block.type}\` cannot stand here`);
   }

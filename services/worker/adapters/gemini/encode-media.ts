@@ -1,7 +1,7 @@
 import type { DocumentBlock, ImageBlock, UrlSource } from "../translate/read-blocks.ts";
 import type { Reading } from "../translate/reading.ts";
 import type { ModelTraits } from "./model-traits.ts";
-import type { Part } from "./wire.ts";
+import type { FileData, Part } from "./wire.ts";
 
 export interface MediaScope {
   readonly api: "ai-studio" | "vertex";
@@ -50,15 +50,27 @@ interface UrlScope {
 }
 
 /** Google fetches the address, we never do; and it wants to know the type beforehand. */
-function encodeUrl({ url }: UrlSource, path: string, { scope, types }: UrlScope): NonNullable<Part["fileData"]> {
-  const { reading, api, traits } = scope;
+function encodeUrl({ url }: UrlSource, path: string, { scope, types }: UrlScope): FileData {
   const address = URL.parse(url);
-  if (api === "ai-studio" && address?.origin === "https://generativelanguage.googleapis.com") return { fileUri: url };
-  const isTaken = address?.protocol === "https:" ? traits.fetchesUrls : api === "vertex" && address?.protocol === "gs:";
-  if (!address || !isTaken) return reading.refuse(path, "this model cannot fetch this URL; send the data as base64");
+  if (!address || !isTaken(address, scope))
+    return scope.reading.refuse(path, "this model cannot fetch this URL; send the data as base64");
+  // An uploaded file has its type.
+  if (isUploaded(address)) return { fileUri: url };
   const ending = /\.([a-z]+)$/i.exec(address.pathname)?.[1]?.toLowerCase() ?? "";
   const mimeType = Object.hasOwn(typeOfEnding, ending) ? typeOfEnding[ending] : undefined;
   if (mimeType === undefined || !types.has(mimeType))
-    return reading.refuse(path, "the URL does not end in a file type that this model takes; send the data as base64");
+    return scope.reading.refuse(
+      path,
+      "the URL does not end in a file type that this model takes; send the data as base64",
+    );
   return { fileUri: url, mimeType };
+}
+
+function isTaken(address: URL, { api, traits }: MediaScope): boolean {
+  if (isUploaded(address)) return api === "ai-studio";
+  return address.protocol === "https:" ? traits.fetchesUrls : api === "vertex" && address.protocol === "gs:";
+}
+
+function isUploaded({ origin }: URL): boolean {
+  return origin === "https://generativelanguage.googleapis.com";
 }

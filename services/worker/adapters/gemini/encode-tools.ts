@@ -50,6 +50,8 @@ function encodeChoice(
       return { mode: "ANY", allowedFunctionNames: [toFunctionName(choice.name)] };
     case "none":
       return { mode: "NONE" };
+    case "auto":
+    case undefined:
     default:
       // Holds arguments to their schemas, as forced calls always are.
       if (tools.some(({ strict }) => strict)) return { mode: "VALIDATED" };

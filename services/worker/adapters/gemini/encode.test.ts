@@ -198,8 +198,10 @@ describe("media", () => {
     ["a public address", {}, "https://a.example/b/C.JPG?x=1", { mimeType: "image/jpeg" }],
     ["a bucket", { config: vertex }, "gs://bucket/a.webp", { mimeType: "image/webp" }],
     ["an uploaded file", {}, "https://generativelanguage.googleapis.com/v1beta/files/abc", {}],
-  ] satisfies [string, Given, string, object][])("%s is fetched by Google", (_, given, url, more) =>
-    expect(partsOf({ ...given, body: image({ type: "url", url }) })).toEqual([{ fileData: { fileUri: url, ...more } }]),
+  ] satisfies [string, Given, string, object][])("%s is fetched by Google", (...[, given, fileUri, more]) =>
+    expect(partsOf({ ...given, body: image({ type: "url", url: fileUri }) })).toEqual([
+      { fileData: { fileUri, ...more } },
+    ]),
   );
   test.each([
     ["plain http", {}, "http://a.example/b.png"],

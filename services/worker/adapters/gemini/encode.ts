@@ -54,7 +54,8 @@ function resourceOf({ api }: GeminiWire, model: string): string {
 }
 
 /** AI Studio counts bare contents, or a whole request that names its model; Vertex the members of one. */
-function encodeCount(wire: GeminiWire, model: string, { toolConfig: _, ...prompt }: GenerateContentRequest): object {
+function encodeCount(wire: GeminiWire, model: string, request: GenerateContentRequest): object {
+  const { toolConfig: _, ...prompt } = request;
   return wire.api === "vertex" ? prompt : { generateContentRequest: { model, ...prompt } };
 }
 

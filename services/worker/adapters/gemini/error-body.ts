@@ -29,7 +29,8 @@ export function readErrorBody(body: Buffer): GoogleError | undefined {
 }
 
 export function readGoogleError(value: unknown): GoogleError | undefined {
-  const document = Array.isArray(value) ? value.find((element) => isJson(element) && "error" in element) : value;
+  const documents: readonly unknown[] = Array.isArray(value) ? value : [value];
+  const document = documents.find((element) => isJson(element) && "error" in element);
   if (!isJson(document)) return undefined;
   const { error } = document;
   // A proxy's error may be a mere sentence.

@@ -1,12 +1,9 @@
 import { LineSplitter } from "#shared/messages/line-splitter.ts";
 import { fieldOf, isComment, maxSseEventBytes, valueOf } from "#shared/messages/sse.ts";
 
-/** What came in the place of a response and is not JSON. */
-export const unreadable = Symbol("unreadable");
-
 export interface ResponseReader {
   /**
-   * The documents that end in this chunk, parsed; `unreadable` for one that is none. May be cut anywhere.
+   * The documents that end in this chunk, parsed; undefined for one that is no JSON. May be cut anywhere.
    * @throws GatewayError `internal` when one that has not ended yet is too large.
    */
   push(chunk: Buffer): unknown[];
@@ -66,6 +63,6 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    return unreadable;
+    return undefined;
   }
 }

@@ -38,8 +38,9 @@ export function createStreamDecoder(context: DecodeContext): StreamDecoder {
       for (const element of value) take(element);
       return;
     }
+    const hasBegun = events !== undefined;
     const error = readGoogleError(value);
-    if (error) return open().fail(faultOfError(error, answer.hasContent));
+    if (error) return open().fail(faultOfError(error, hasBegun));
     if (!isFields(value)) return open().fail(unreadableFault);
     answer.add(value);
     open().begin();
@@ -48,7 +49,12 @@ export function createStreamDecoder(context: DecodeContext): StreamDecoder {
 
   return {
     push(chunk) {
-      for (const value of reader.push(chunk)) take(value);
+      try {
+        for (const value of reader.push(chunk)) take(value);
+      } catch {
+        // An event without an end.
+        open().fail(unreadableFault);
+      }
       return events?.take();
     },
     end() {

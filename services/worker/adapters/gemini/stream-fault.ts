@@ -42,13 +42,13 @@ export function faultOfFinish({ reason }: Finish): StreamFault {
   return { type: "api_error", message: `The model ended without an answer: ${reason.slice(0, 40)}.` };
 }
 
-/** @param hasContent whether the event may reach the caller, as content was given to the stream before it */
-export function faultOfError(error: GoogleError, hasContent: boolean): StreamFault {
+/** @param hasBegun whether the event may reach the caller, as `message_start` went before it */
+export function faultOfError(error: GoogleError, hasBegun: boolean): StreamFault {
   const status = statusOf(error);
   const { reason, retryAt } = judge(error, status, 0);
-  const row = rows.find((candidate) => candidate.reason === reason && !(candidate.inner && hasContent));
+  const row = rows.find((candidate) => candidate.reason === reason && !(candidate.inner && hasBegun));
   const message = answerOf(reason, error, status)?.message ?? "The provider ended the answer with an error.";
-  const details = retryAt === undefined || hasContent ? {} : { details: { retry_delay_ms: retryAt } };
+  const details = retryAt === undefined || hasBegun ? {} : { details: { retry_delay_ms: retryAt } };
   return { type: row?.type ?? "api_error", message, ...details };
 }
 

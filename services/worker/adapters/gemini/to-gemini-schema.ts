@@ -81,7 +81,7 @@ function typeMembers(schema: Json, inner: Scope): Json {
 function impliedType(schema: Json): string | undefined {
   if ("properties" in schema) return "object";
   if ("items" in schema) return "array";
-  const sample = "const" in schema ? schema["const"] : Array.isArray(schema["enum"]) ? schema["enum"][0] : undefined;
+  const sample = "const" in schema ? schema["const"] : list(schema["enum"])[0];
   return typeof sample === "string" || typeof sample === "number" || typeof sample === "boolean"
     ? typeof sample
     : undefined;
@@ -110,7 +110,7 @@ function merged(schema: Json, scope: Scope): Json {
         ? { properties: { ...(isJson(result["properties"]) ? result["properties"] : {}), ...layer["properties"] } }
         : {}),
       ...(Array.isArray(layer["required"])
-        ? { required: [...(Array.isArray(result["required"]) ? result["required"] : []), ...layer["required"]] }
+        ? { required: [...list(result["required"]), ...list(layer["required"])] }
         : {}),
     };
   }
@@ -129,6 +129,10 @@ function resolve(given: unknown, scope: Scope): Json {
   }
   const { $ref: _, ...beside } = given;
   return { ...resolve(target, { ...scope, depth: scope.depth + 1 }), ...beside };
+}
+
+function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
 }
 
 function isJson(value: unknown): value is Json {

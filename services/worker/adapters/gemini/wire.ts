@@ -26,7 +26,7 @@ export interface Part {
 }
 
 /** `data` is base64. */
-export interface Blob {
+interface Blob {
   readonly mimeType: string;
   readonly data: string;
 }
@@ -36,13 +36,13 @@ export interface FileData {
   readonly mimeType?: string;
 }
 
-export interface FunctionCall {
+interface FunctionCall {
   readonly id?: string;
   readonly name: string;
   readonly args: Readonly<Record<string, unknown>>;
 }
 
-export interface FunctionResponse {
+interface FunctionResponse {
   readonly id?: string;
   readonly name: string;
   readonly response: Readonly<Record<string, unknown>>;
