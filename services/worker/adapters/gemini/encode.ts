@@ -1,5 +1,7 @@
 import type { AdapterTarget, EncodeGiven, ProviderCall, UpstreamRequest } from "../adapter.ts";
+import { mergeHeaders } from "../merge-headers.ts";
 import { readMessagesRequest } from "../translate/messages-request.ts";
+import { withCredential } from "../with-credential.ts";
 import { encodeContents, type ContentsScope } from "./encode-contents.ts";
 import { encodeGeneration } from "./encode-generation.ts";
 import { encodeTools } from "./encode-tools.ts";
@@ -33,12 +35,13 @@ export function encode(
   const body = counts
     ? encodeCount(wire, resource, prompt)
     : { ...prompt, generationConfig: encodeGeneration(request, scope) };
-  return {
+  const encoded = {
     path: `${wire.pathPrefix}/${resource.split("/").map(encodeURIComponent).join("/")}${methodOf(call)}`,
-    headers: encodeHeaders(wire, call, given),
+    headers: encodeHeaders(wire, call),
     body: [Buffer.from(JSON.stringify(body))],
     ...(reading.notes.length > 0 ? { notes: reading.notes } : {}),
   };
+  return withCredential(encoded, given);
 }
 
 function methodOf({ operation, stream }: ProviderCall): string {
@@ -63,17 +66,9 @@ function encodeSystem(parts: Content["parts"]): Pick<GenerateContentRequest, "sy
   return parts.length === 0 ? {} : { systemInstruction: { parts } };
 }
 
-function encodeHeaders({ fixedHeaders }: GeminiWire, { headers }: ProviderCall, { credential }: EncodeGiven): string[] {
-  const encoded = [...fixedHeaders];
-  const add = (name: string, value: string | undefined): void => {
-    if (value !== undefined && !encoded.some((known, index) => index % 2 === 0 && known === name))
-      encoded.push(name, value);
-  };
-  const given = credential?.kind === "headers" ? credential.headers : [];
-  for (let index = 0; index < given.length; index += 2) add(given[index] ?? "", given[index + 1]);
-  add("content-type", "application/json");
+function encodeHeaders({ fixedHeaders }: GeminiWire, { headers }: ProviderCall): string[] {
+  const { "user-agent": agent } = headers;
   // Events are read as they come, so they must not be compressed for us.
-  add("accept-encoding", "identity");
-  add("user-agent", headers["user-agent"]);
-  return encoded;
+  const encoded = ["content-type", "application/json", "accept-encoding", "identity"];
+  return mergeHeaders(fixedHeaders, agent === undefined ? encoded : [...encoded, "user-agent", agent]);
 }
