@@ -22,11 +22,14 @@ export function createAwsCredentials(config: AwsConfig): CredentialSource {
   return createChainCredentials(config);
 }
 
+/** Keys in files do not say when they are replaced, so they are read again. */
+const fileLifeMs = 15 * 60_000;
+
 /** The chain's library is large: it is loaded when a credential is first wanted. */
 function createChainCredentials({ profile, region }: AwsConfig): CredentialSource {
   return createRefreshingCredentials(async (): Promise<FetchedCredential> => {
     const { createCredentialChain, fromEnv, fromNodeProviderChain } = await import("@aws-sdk/credential-providers");
-    const options = { clientConfig: { region }, ...(profile === undefined ? {} : { profile }) };
+    const options = { clientConfig: { region }, ignoreCache: true, ...(profile === undefined ? {} : { profile }) };
     // As AWS' command line has it, the environment's keys win over its profile, but not over one that is configured.
     const chain =
       profile === undefined
@@ -40,7 +43,7 @@ function createChainCredentials({ profile, region }: AwsConfig): CredentialSourc
         secretAccessKey,
         ...(sessionToken === undefined ? {} : { sessionToken }),
       },
-      ...(expiration === undefined ? {} : { expiresAt: expiration.getTime() }),
+      expiresAt: expiration?.getTime() ?? Date.now() + fileLifeMs,
     };
   });
 }

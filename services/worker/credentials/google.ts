@@ -7,6 +7,8 @@ export interface GoogleConfig {
   /** A token of the operator's; it is not refreshed. */
   readonly accessToken?: string;
   readonly credentialsFile?: string;
+  /** Whose models are asked; without it the library goes looking for one. */
+  readonly project?: string;
 }
 
 const scopes = "https://www.googleapis.com/auth/cloud-platform";
@@ -14,12 +16,16 @@ const scopes = "https://www.googleapis.com/auth/cloud-platform";
 const usualLifeMs = 30 * 60_000;
 
 /** A given token, else a credentials file, else application default credentials. */
-export function createGoogleCredentials({ accessToken, credentialsFile }: GoogleConfig): CredentialSource {
+export function createGoogleCredentials({ accessToken, credentialsFile, project }: GoogleConfig): CredentialSource {
   if (accessToken !== undefined) return createHeaderCredentials("authorization", `Bearer ${accessToken}`);
   return createRefreshingCredentials(async (): Promise<FetchedCredential> => {
     // Loaded when a token is first wanted. A new one each time: nothing is remembered that a fresh file would change.
     const { GoogleAuth } = await import("google-auth-library");
-    const auth = new GoogleAuth({ scopes, ...(credentialsFile === undefined ? {} : { keyFilename: credentialsFile }) });
+    const auth = new GoogleAuth({
+      scopes,
+      ...(credentialsFile === undefined ? {} : { keyFilename: credentialsFile }),
+      ...(project === undefined ? {} : { projectId: project }),
+    });
     const client = await auth.getClient().catch((reason: unknown) => {
       throw refusal("no usable credentials", reason);
     });
@@ -40,7 +46,9 @@ export function createGoogleCredentials({ accessToken, credentialsFile }: Google
 function refusal(what: string, reason: unknown): GatewayError {
   const { status, code, response } = membersOf(reason);
   const { error } = membersOf(membersOf(response)["data"]);
-  const words = [status ?? code, error].filter((word) => /^\w{1,40}$/.test(String(word ?? "")));
+  const words = [status ?? code, error].filter(
+    (word) => typeof word === "number" || (typeof word === "string" && /^\w{1,40}$/.test(word)),
+  );
   return new GatewayError("upstream_refused", `Google credentials: ${[what, ...words].join(" ")}`);
 }
 

@@ -67,7 +67,8 @@ describe("an exception", () => {
     [500, "InternalServerException", "x", "server_error", 500],
     [503, "ServiceUnavailableException", "x", "overloaded", 529],
   ];
-  test.each(rows)("%i %s (%s) is %s", (status, type, message, reason, counts) => {
+  test.each(rows)("%i %s (%s) is %s", (...row) => {
+    const [status, type, message, reason, counts] = row;
     expect(failureOf({ status, type: `${type}:http://internal.amazon.com/coral/`, body: says(message) })).toMatchObject(
       {
         reason,

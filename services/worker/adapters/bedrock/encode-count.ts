@@ -29,8 +29,8 @@ function countable(body: Buffer, notes: string[]): Buffer {
   return Buffer.from(JSON.stringify(value));
 }
 
-function withoutMember({ [unknownToolMember]: _, ...tool }: Record<string, unknown>): Record<string, unknown> {
-  return tool;
+function withoutMember(tool: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(tool).filter(([name]) => name !== unknownToolMember));
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

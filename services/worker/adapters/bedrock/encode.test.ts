@@ -97,7 +97,8 @@ describe("the body", () => {
     ["2026-10-21", "anthropic.claude-sonnet-4-20250514-v1:0", "bedrock-2023-05-31", true],
     ["2026-10-21", "anthropic.claude-3-5-sonnet-20241022-v2:0", "bedrock-2023-05-31", true],
     ["2026-10-21", "arn:aws:bedrock:us-east-1:1:application-inference-profile/ab", "bedrock-2023-05-31", true],
-  ])("for %s and %s says %s", (asked, model, version, noted) => {
+  ])("for %s and %s says %s", (...row) => {
+    const [asked, model, version, noted] = row;
     const request = encode({ headers: { "anthropic-version": asked }, model });
     expect(jsonOf(request)["anthropic_version"]).toBe(version);
     expect(request.notes !== undefined).toBe(noted);
