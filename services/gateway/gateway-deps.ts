@@ -2,7 +2,9 @@ import type { JobsConfig, LanesConfig, QueueConfig, ServerConfig } from "#shared
 import type { JobProducer } from "#shared/queue/job-producer.ts";
 import type { WorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { Catalogue } from "#shared/routing/catalogue.ts";
+import type { PriceBook } from "#shared/routing/price-book.ts";
 import type { BodyStore } from "#shared/store/body-store.ts";
+import type { BudgetStore } from "#shared/store/budget-store.ts";
 import type { EventLog } from "#shared/store/event-log.ts";
 import type { CallRegistry } from "#shared/store/call-registry.ts";
 import type { ClaimStore } from "#shared/store/claim-store.ts";
@@ -12,6 +14,7 @@ import type { ReplyBus } from "#shared/store/reply-bus.ts";
 import type { ResultStore } from "#shared/store/result-store.ts";
 import type { TapeStore } from "#shared/store/tape-store.ts";
 import type { TraceStore } from "#shared/store/trace-store.ts";
+import type { UsageStore } from "#shared/store/usage-store.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { Recordings } from "./detach/recordings.ts";
 import type { FleetView } from "./fleet-view.ts";
@@ -43,6 +46,11 @@ export interface GatewayDeps {
   readonly jobTimes: JobsConfig;
   readonly bodies: BodyStore;
   readonly traces: TraceStore;
+  readonly prices: PriceBook;
+  readonly usage: UsageStore;
+  readonly budgets: BudgetStore;
+  /** How long what keys used can be read. */
+  readonly usageKeepMs: number;
   readonly events: EventLog;
   readonly eventReading: { readonly maxReaders: number };
   readonly recordings: Recordings;

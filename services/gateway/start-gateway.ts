@@ -3,9 +3,11 @@ import type { AddressInfo } from "node:net";
 import type { SluiceConfig } from "#shared/config/schema.ts";
 import { createJobProducer } from "#shared/queue/job-producer.ts";
 import { createCatalogue } from "#shared/routing/catalogue.ts";
+import { createPriceBook } from "#shared/routing/price-book.ts";
 import { createWorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { Service, ServiceContext } from "#shared/runtime/run-service.ts";
 import { createBodyStore } from "#shared/store/body-store.ts";
+import { createBudgetStore } from "#shared/store/budget-store.ts";
 import { createEventLog } from "#shared/store/event-log.ts";
 import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
 import { createCallRegistry } from "#shared/store/call-registry.ts";
@@ -17,6 +19,7 @@ import { createReplyBus } from "#shared/store/reply-bus.ts";
 import { createResultStore } from "#shared/store/result-store.ts";
 import { createTapeStore } from "#shared/store/tape-store.ts";
 import { createTraceStore } from "#shared/store/trace-store.ts";
+import { createUsageStore } from "#shared/store/usage-store.ts";
 import { buildApp } from "./app.ts";
 import { createRecordings } from "./detach/recordings.ts";
 import { createFleetView } from "./fleet-view.ts";
@@ -94,6 +97,7 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
   const connectSubscriber = (): RedisConnection => connectRedis(url, "subscriber", { logger });
   const events = own(createEventLog({ redis, connectSubscriber, prefix, ttlMs: eventsTtlMs, ...sealed }));
   const producer = own(createJobProducer(redis, { prefix }));
+  const catalogue = createCatalogue(config);
   const deps: GatewayDeps = {
     server: config.server,
     rerunSent: config.engine.rerunSent,
@@ -101,7 +105,7 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
     jobTimes: config.jobs,
     lanes: config.lanes,
     logger,
-    catalogue: createCatalogue(config),
+    catalogue,
     keyring: createKeyring(config.keys),
     oidc: createOidcVerifier(config.oidc),
     guard: own(createLoadGuard({ maxOpenCalls: config.server.maxWaiting })),
@@ -116,6 +120,10 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
     tapes: createTapeStore({ redis, prefix, ...sealed }),
     bodies: createBodyStore({ redis, prefix, ...sealed }),
     traces: own(createTraceStore({ redis, prefix, ttlMs: config.trace.ttlMs, logger })),
+    prices: createPriceBook(catalogue, config.providers),
+    usage: own(createUsageStore({ redis, prefix, keepMs: config.usage.keepMs, logger })),
+    budgets: own(createBudgetStore({ redis, prefix, logger })),
+    usageKeepMs: config.usage.keepMs,
     events,
     eventReading: { maxReaders },
     recordings: own(createRecordings({ log: events, maxBytes })),

@@ -14,6 +14,7 @@ const exposedHeaders = [
   "retry-after-ms",
   "x-should-retry",
   "x-sluice-attempts",
+  "x-sluice-cost-usd",
   "x-sluice-detach",
   "x-sluice-dropped-betas",
   "x-sluice-estimated",
