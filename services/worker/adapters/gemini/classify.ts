@@ -75,16 +75,18 @@ const credentialReasons =
 const accountReasons = /^(?:BILLING_|CONSUMER_SUSPENDED|CONSUMER_INVALID|ACCOUNT_SUSPENDED)/;
 /** The texts that come without a reason of their own. */
 const spentTexts =
-  /prepay\w* credits|spend(?:ing)? (?:cap|limit)|enable billing|billing (?:account|has been) \w*\s?disabled/i;
-const placeTexts = /user location is not supported/i;
+  /prepa(?:y|id)\w* credits|spend(?:ing)? (?:cap|limit)|enable billing|billing account[^.]{0,80} disabled/i;
+const placeTexts = /user location is not supported|project\W[^.]{0,80} is not allowed to use/i;
 
 /** What is wrong with the gateway's own account or key, whatever status carries it. */
-function accountTrouble({ reason, message }: GoogleError, status: number): Verdict | undefined {
+function accountTrouble({ reason, message, status: name }: GoogleError, status: number): Verdict | undefined {
   if (status >= 500 || status === 404) return undefined;
   if (credentialReasons.test(reason)) return { reason: "credential_refused" };
-  if (accountReasons.test(reason) || spentTexts.test(message))
-    return { reason: "account_exhausted", detail: "account trouble" };
-  if (placeTexts.test(message)) return { reason: "forbidden", detail: "not served where the gateway is" };
+  if (accountReasons.test(reason)) return { reason: "account_exhausted", detail: "account trouble" };
+  // What is said of a bad argument may quote the caller, who must not be able to take an account out of use.
+  if (status === 400 && name !== "FAILED_PRECONDITION") return undefined;
+  if (spentTexts.test(message)) return { reason: "account_exhausted", detail: "account trouble" };
+  if (placeTexts.test(message)) return { reason: "forbidden", detail: "not served to the gateway's account" };
   return undefined;
 }
 
@@ -139,7 +141,7 @@ interface CallerError {
 export function answerOf(reason: FailureReason, error: GoogleError, status: number): CallerError | undefined {
   if (reason === "not_found") return { type: "not_found_error", message: "The provider does not have this model." };
   if (reason !== "invalid_request") return undefined;
-  const message = error.message.slice(0, 2000);
+  const message = error.message.slice(0, 2000).replaceAll(/projects\/[\w-]+/g, "projects/-");
   const [, counted, most] =
     /token count (?:of )?\(?(\d+)\)? exceeds the maximum.*?\(?(\d+)\)?\.?$/is.exec(message) ?? [];
   if (counted !== undefined)
