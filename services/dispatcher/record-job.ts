@@ -1,18 +1,23 @@
 import { waitedMs } from "#shared/messages/outcome.ts";
+import { billCall } from "#shared/routing/bill-call.ts";
+import type { PriceBook } from "#shared/routing/price-book.ts";
+import { recordSpend, type SpendStores } from "#shared/store/record-spend.ts";
 import type { ResultStore } from "#shared/store/result-store.ts";
 import type { TraceStore } from "#shared/store/trace-store.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import type { Recorder } from "./settle.ts";
 
-export interface JobRecorderDeps {
+export interface JobRecorderDeps extends SpendStores {
+  readonly prices: PriceBook;
   readonly results: Pick<ResultStore, "settle">;
   readonly traces: Pick<TraceStore, "put">;
   readonly logger: Logger;
 }
 
 /** Keeps the outcomes of asynchronous calls until they are collected, and writes down what a gateway would. */
-export function createJobRecorder({ results, traces, logger }: JobRecorderDeps): Recorder {
+export function createJobRecorder(deps: JobRecorderDeps): Recorder {
+  const { results, traces, logger } = deps;
   return {
     async record(job, outcome) {
       const { head } = job;
@@ -23,6 +28,8 @@ export function createJobRecorder({ results, traces, logger }: JobRecorderDeps):
       const requestId = outcome.headers["request-id"] ?? head.id;
       const { id: callId, keyId, operation, stream, model, acceptedAt } = head;
       const queueMs = waitedMs(outcome.waits);
+      const bill = billCall(outcome, { model, at: endedAt }, deps.prices);
+      recordSpend({ head, facts: outcome, endedAt, bill, hold: job.hold, isFree: false }, deps);
       traces.put({
         id: callId,
         requestId,
@@ -34,12 +41,13 @@ export function createJobRecorder({ results, traces, logger }: JobRecorderDeps):
         code,
         attempts: outcome.attempts,
         waits: outcome.waits,
-        notes: outcome.notes,
+        notes: [...(head.notes ?? []), ...outcome.notes],
         acceptedAt,
         endedAt,
         queueMs,
         ...(outcome.provider === undefined ? {} : { provider: outcome.provider }),
         ...(outcome.usage === undefined ? {} : { usage: outcome.usage }),
+        ...(bill === undefined ? {} : { cost: bill.cost }),
       });
       metrics.jobsTotal.inc({ operation, model, code });
       logger.info(

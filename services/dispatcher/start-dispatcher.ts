@@ -1,15 +1,19 @@
 import { randomUUID } from "node:crypto";
 import type { SluiceConfig } from "#shared/config/schema.ts";
 import { createJobProducer } from "#shared/queue/job-producer.ts";
+import { createCatalogue } from "#shared/routing/catalogue.ts";
+import { createPriceBook } from "#shared/routing/price-book.ts";
 import { createWorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { Service, ServiceContext } from "#shared/runtime/run-service.ts";
 import { createBatchFeed } from "#shared/store/batch-feed.ts";
+import { createBudgetStore } from "#shared/store/budget-store.ts";
 import { createCallRegistry } from "#shared/store/call-registry.ts";
 import { connectRedis, type RedisConnection, type RedisPurpose } from "#shared/store/connect-redis.ts";
 import { createItemStore } from "#shared/store/item-store.ts";
 import { createRedisHealth } from "#shared/store/redis-health.ts";
 import { createResultStore } from "#shared/store/result-store.ts";
 import { createTraceStore } from "#shared/store/trace-store.ts";
+import { createUsageStore } from "#shared/store/usage-store.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { createDispatcher } from "./dispatcher.ts";
 import { createJobRecorder } from "./record-job.ts";
@@ -30,6 +34,9 @@ export async function startDispatcher(config: SluiceConfig, context: ServiceCont
   const ttlMs = config.outcomes.ttlMs;
   const results = context.own(createResultStore({ redis, subscriber, prefix, ttlMs, ...sealing }));
   const traces = context.own(createTraceStore({ redis, prefix, ttlMs: config.trace.ttlMs, logger }));
+  const prices = createPriceBook(createCatalogue(config), config.providers);
+  const usage = context.own(createUsageStore({ redis, prefix, keepMs: config.usage.keepMs, logger }));
+  const budgets = context.own(createBudgetStore({ redis, prefix, logger }));
   const producer = context.own(createJobProducer(redis, { prefix }));
   const feed = createBatchFeed({ redis, subscriber, prefix, holder, ...sealing });
   const items = createItemStore({ redis, prefix, ...sealing });
@@ -41,7 +48,7 @@ export async function startDispatcher(config: SluiceConfig, context: ServiceCont
       subscriber,
       results,
       calls: createCallRegistry({ redis, prefix }),
-      recorders: { job: createJobRecorder({ results, traces, logger }) },
+      recorders: { job: createJobRecorder({ results, traces, prices, usage, budgets, logger }) },
       pool,
       producer,
       feed,

@@ -1,15 +1,18 @@
 import type { OutgoingHttpHeaders } from "node:http";
+import { formatUsd, type Bill } from "#shared/messages/cost.ts";
 import { waitedMs, type AnswerHead, type Outcome } from "#shared/messages/outcome.ts";
 import type { Answer } from "./answer.ts";
 import type { Trail } from "./call/capacity.ts";
 
-/** An outcome as the caller gets it. */
-export function answerFromOutcome(outcome: Outcome): Answer {
+/** An outcome as the caller gets it; with what it cost, where something was used. */
+export function answerFromOutcome(outcome: Outcome, bill?: Bill): Answer {
   const headers: OutgoingHttpHeaders = { ...outcome.headers };
   if (outcome.provider !== undefined) headers["x-sluice-provider"] = outcome.provider;
   if (outcome.model !== undefined) headers["x-sluice-model"] = outcome.model;
   headers["x-sluice-attempts"] = outcome.attempts.length;
   headers["x-sluice-queue-ms"] = waitedMs(outcome.waits);
+  if (bill !== undefined)
+    headers["x-sluice-cost-usd"] = "unknown" in bill.cost ? "unknown" : formatUsd(bill.cost.total);
   return { status: outcome.status, headers, body: outcome.body };
 }
 

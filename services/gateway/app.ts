@@ -18,6 +18,7 @@ import { limitsRoute } from "./routes/limits.ts";
 import { cancelJobRoute, jobListRoute, jobRoute } from "./routes/jobs.ts";
 import { modelByIdRoute, modelListRoute } from "./routes/models.ts";
 import { requestRoute } from "./routes/requests.ts";
+import { usageRoute } from "./routes/usage.ts";
 import { createTurnQueue } from "./turn-queue.ts";
 
 /** Where the endpoints are; under the longer prefixes only Claude models. */
@@ -64,6 +65,7 @@ export function buildApp(deps: GatewayDeps): FastifyInstance {
     serve("/jobs/:id", { GET: jobRoute(deps) });
     serve("/jobs/:id/cancel", { POST: cancelJobRoute(deps) });
     serve("/requests/:id", { GET: requestRoute(deps) });
+    serve("/usage", { GET: usageRoute(deps) });
     serve("/limits", { GET: limitsRoute(deps, claudeOnly) });
   }
   return app;

@@ -3,11 +3,13 @@ import type { AddressInfo } from "node:net";
 import type { SluiceConfig } from "#shared/config/schema.ts";
 import { createJobProducer } from "#shared/queue/job-producer.ts";
 import { createCatalogue } from "#shared/routing/catalogue.ts";
+import { createPriceBook } from "#shared/routing/price-book.ts";
 import { createWorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { Service, ServiceContext } from "#shared/runtime/run-service.ts";
 import { createBatchIntake } from "#shared/store/batch-intake.ts";
 import { createBatchStore } from "#shared/store/batch-store.ts";
 import { createBodyStore } from "#shared/store/body-store.ts";
+import { createBudgetStore } from "#shared/store/budget-store.ts";
 import { createEventLog } from "#shared/store/event-log.ts";
 import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
 import { createCallRegistry } from "#shared/store/call-registry.ts";
@@ -19,6 +21,7 @@ import { createReplyBus } from "#shared/store/reply-bus.ts";
 import { createResultStore } from "#shared/store/result-store.ts";
 import { createTapeStore } from "#shared/store/tape-store.ts";
 import { createTraceStore } from "#shared/store/trace-store.ts";
+import { createUsageStore } from "#shared/store/usage-store.ts";
 import { buildApp } from "./app.ts";
 import { createRecordings } from "./detach/recordings.ts";
 import { createFleetView } from "./fleet-view.ts";
@@ -99,6 +102,7 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
   const connectSubscriber = (): RedisConnection => connectRedis(url, "subscriber", { logger });
   const events = own(createEventLog({ redis, connectSubscriber, prefix, ttlMs, leaseMs, ...sealed }));
   const producer = own(createJobProducer(redis, { prefix }));
+  const catalogue = createCatalogue(config);
   const deps: GatewayDeps = {
     server: config.server,
     rerunSent: config.engine.rerunSent,
@@ -106,7 +110,7 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
     jobTimes: config.jobs,
     lanes: config.lanes,
     logger,
-    catalogue: createCatalogue(config),
+    catalogue,
     keyring: createKeyring(config.keys),
     oidc: createOidcVerifier(),
     guard: own(createLoadGuard({ maxOpenCalls: config.server.maxWaiting })),
@@ -124,6 +128,10 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
     batchRules: config.batches,
     batches: createBatchStore({ redis: bulk, prefix, ...sealed }),
     intake: createBatchIntake({ redis: bulk, prefix, ...sealed }),
+    prices: createPriceBook(catalogue, config.providers),
+    usage: own(createUsageStore({ redis, prefix, keepMs: config.usage.keepMs, logger })),
+    budgets: own(createBudgetStore({ redis, prefix, logger })),
+    usageKeepMs: config.usage.keepMs,
     events,
     eventReading: { maxReaders },
     recordings: own(createRecordings({ log: events, maxBytes })),

@@ -147,7 +147,9 @@ async function runAll(everything: Everything, context: RunContext): Promise<void
     onPid: context.runFile.note,
   });
   context.endAtOnce.addEventListener("abort", () => supervisor.kill(), { once: true });
-  context.reload.addEventListener("reload", () => supervisor.pass("gateway", "SIGHUP"));
+  context.reload.addEventListener("reload", () => {
+    for (const { name } of everything.plan) if (/^(?:gateway|worker)/.test(name)) supervisor.pass(name, "SIGHUP");
+  });
   const ending = new Promise<void>((resolve) => context.end.addEventListener("abort", () => resolve(), { once: true }));
   let isUp = false;
   try {

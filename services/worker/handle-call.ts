@@ -98,7 +98,7 @@ async function prepare(call: WorkerCall, context: CallContext, handling: Handlin
       { head, body, targets: plan.targets, signal: context.signal, tellSent: (note) => context.sent(note), notes },
       call.sentBefore,
     );
-    if (head.operation === "count_tokens") strikeCounterless(run, handling.counterless);
+    if (head.operation === "count_tokens") strikeCounterless(run, handling);
     return run;
   } catch (reason) {
     if (!(reason instanceof GatewayError)) handling.logger.error({ err: reason, callId: head.id }, "call not prepared");
@@ -116,8 +116,12 @@ async function readBody(body: CallBody, head: CallHead, { bodies }: Handling): P
   throw new GatewayError("internal", "The call's body is no longer stored.");
 }
 
-function strikeCounterless(run: CallRun, counterless: Counterless): void {
-  for (const target of run.targets) if (counterless.has(target.provider)) run.struck.add(target);
+function strikeCounterless(run: CallRun, { counterless, engine }: Handling): void {
+  for (const target of run.targets) {
+    const { provider } = target;
+    const counts = engine.providers.get(provider)?.adapter.counts ?? true;
+    if (!counts || counterless.has(provider)) run.struck.add(target);
+  }
 }
 
 async function carryOut(run: CallRun, makeAttempt: MakeAttempt, { engine }: Handling): Promise<Verdict> {

@@ -1,12 +1,22 @@
 import { loadConfig } from "#shared/config/load-config.ts";
 import { configOrExit } from "#shared/runtime/config-or-exit.ts";
 import { runService } from "#shared/runtime/run-service.ts";
-import { startWorker } from "./start-worker.ts";
+import { startWorker, type Worker } from "./start-worker.ts";
 
-const config = configOrExit(() => loadConfig(process.env, { process: "worker" }));
+const options = { process: "worker" } as const;
+const config = configOrExit(() => loadConfig(process.env, options));
+let worker: Worker | undefined;
 
-await runService("worker", async (context) => (await startWorker(config, context)).service, {
-  ops: { host: config.ops.host, port: config.ops.worker },
-  drainMs: config.server.drainMs,
-  logLevel: config.log.level,
-});
+await runService(
+  "worker",
+  async (context) => {
+    worker = await startWorker(config, context);
+    return worker.service;
+  },
+  {
+    ops: { host: config.ops.host, port: config.ops.worker },
+    drainMs: config.server.drainMs,
+    logLevel: config.log.level,
+    reload: () => worker?.useBetas(loadConfig(process.env, options)),
+  },
+);

@@ -19,6 +19,8 @@ import { reportLimits } from "./report-limits.ts";
 export interface Worker {
   readonly service: Service;
   readonly server: WorkerServer;
+  /** Reads the betas table again, and takes over the rules of these providers. Throws when the table cannot be used. */
+  readonly useBetas: (config: SluiceConfig) => void;
 }
 
 /** How long the start waits for Redis; without it a worker uses what it finds out by itself. */
@@ -28,13 +30,18 @@ const redisPatienceMs = 3000;
 export async function startWorker(config: SluiceConfig, context: ServiceContext): Promise<Worker> {
   const { logger } = context;
   const redis = context.own(connectRedis(config.redis.url, "command", { logger }));
-  const handler = createCallHandler(openDeps(config, context, redis));
+  const deps = openDeps(config, context, redis);
+  const handler = createCallHandler(deps);
   await waitForRedis(redis, context.signal);
   const { listen, token, tls } = config.workers;
   const server = context.own(await startWorkerServer({ listen, token, tls, logger, handler }));
   logger.info({ address: server.address, providers: Object.keys(config.providers) }, "listening");
   return {
     server,
+    useBetas: ({ providers }) => {
+      deps.engine.betaTable.reload();
+      deps.engine.providers.useBetas(providers);
+    },
     service: {
       ready: () => true,
       health: () => ({ redis: redis.isReady ? "ok" : "degraded", calls: server.calls }),
@@ -53,12 +60,13 @@ function openDeps(config: SluiceConfig, context: ServiceContext, redis: RedisCon
   const laterDeadline = (callId: string): Promise<number | undefined> =>
     calls.laterDeadline(callId).catch(() => undefined);
   const providers = context.own(createProviders(config.providers, { connectTimeoutMs }));
-  const engine = createEngineDeps({ config: config.engine, providers, board, metrics, laterDeadline });
+  const catalogue = createCatalogue(config);
+  const engine = createEngineDeps({ config: config.engine, providers, catalogue, board, metrics, laterDeadline });
   const reporter = createLimitsReporter({ redis, prefix, workerId: randomUUID() });
   context.own(reportLimits({ paces: engine.paces, reporter, metrics }));
   return {
     engine,
-    catalogue: createCatalogue(config),
+    catalogue,
     affinity: createAffinityStore({ redis, prefix }),
     bodies: createBodyStore({ redis, prefix, ...(encryptionKey === undefined ? {} : { encryptionKey }) }),
     streams: streamLimits(config),

@@ -91,16 +91,43 @@ test.each([
   expect(faults(text)).toContain(fault);
 });
 
-test("a type that comes later says so, and only that", () => {
-  const text = `
-    providers: { bedrock-us: { type: bedrock, region: us-east-1 }, first: { type: anthropic } }
-    models: { claude-opus-5: { routes: [bedrock-us, first] } }
-  `;
-  expect(faults(text)).toEqual(["providers.bedrock-us.type: `bedrock` is not yet supported"]);
-});
+describe("a provider", () => {
+  const ofOne = (members: string): string[] => faults(`providers: { a: { ${members} } }`);
 
-test("an unknown type is none of ours", () => {
-  expect(faults("providers: { a: { type: cohere } }")).toEqual(["providers.a.type: must be one of anthropic"]);
+  test.each([
+    "type: anthropic",
+    "type: bedrock, region: us-east-1",
+    "type: bedrock, region: eu-west-1, api: mantle, access_key_id: a, secret_access_key: b, session_token: c",
+    "type: vertex, project: acme, region: global, credentials_file: /run/google.json",
+    "type: foundry, resource: acme, api_key: k",
+    "type: foundry, base_url: http://127.0.0.1:1/anthropic, auth: entra, tenant_id: t, client_id: c, client_secret: s",
+    "type: openai, api: responses, organization: o, max_tokens_field: max_tokens, base_url: http://127.0.0.1:1/v1",
+    "type: gemini, api_key: k",
+    "type: gemini, api: vertex, project: acme, region: europe-west4",
+  ])("may be { %s }", (members) => expect(ofOne(members)).toEqual([]));
+
+  test.each([
+    ["type: cohere", "providers.a.type: must be one of anthropic, bedrock, vertex, foundry, openai, gemini"],
+    ["type: bedrock", "providers.a.region: is missing"],
+    ["type: bedrock, region: us_east", "providers.a.region: must be a name of lower-case letters, digits and `-`"],
+    ["type: bedrock, regoin: x, region: y", "providers.a.regoin: unknown member (did you mean `region`?)"],
+    ["type: anthropic, region: us", "providers.a.region: unknown member"],
+    [
+      "type: bedrock, region: us-east-1, access_key_id: a",
+      "providers.a: `access_key_id` and `secret_access_key` need each other",
+    ],
+    ["type: vertex, region: us", "providers.a.project: is missing"],
+    ["type: foundry", "providers.a: needs `resource` or `base_url`"],
+    [
+      "type: foundry, resource: r, auth: entra",
+      "providers.a: `auth: entra` needs `tenant_id`, `client_id` and `client_secret`",
+    ],
+    ["type: openai, api: completions", "providers.a.api: must be one of chat, responses"],
+    ["type: gemini, api: vertex", "providers.a: `api: vertex` needs `project`"],
+  ])("may not be { %s }", (members, fault) => expect(ofOne(members)).toEqual([fault]));
+
+  test("has to be a mapping", () =>
+    expect(faults("providers: { a: anthropic }")).toEqual(["providers.a: must be a mapping"]));
 });
 
 describe("secrets", () => {

@@ -6,19 +6,18 @@ import { applyEnvironment, type SetMember } from "./environment.ts";
 import { fileSchema } from "./file-schema.ts";
 import type { FileShape } from "./file-shape.ts";
 import { interpolate, type Environment } from "./interpolate.ts";
-import type { ServiceName } from "./schema.ts";
 import { workersOf } from "./read-config.ts";
+import { providerSecrets } from "./read-provider.ts";
+import type { ServiceName } from "./schema.ts";
 
 type Mapping = Record<string, unknown>;
-
-/** Provider types that are named already and come later. */
-const laterTypes: readonly unknown[] = ["bedrock", "vertex", "foundry", "openai", "gemini"];
 
 /**
  * A parsed file with the environment's values put in, checked whole. Throws a ConfigError with every fault, also those
  * across members, of which the parts without faults of their own are judged.
  */
 export function checkFile(parsed: unknown, environment: Environment, process: ServiceName | undefined): FileShape {
+  const secretsMayLack = process !== undefined && process !== "worker";
   const keysMayLack = process === "worker" || process === "dispatcher" || process === "simulator";
   const mayLack = (path: readonly PathPart[]): boolean =>
     (process !== "worker" && isSecretOf("providers", path)) || (keysMayLack && isSecretOf("keys", path));
@@ -30,34 +29,23 @@ export function checkFile(parsed: unknown, environment: Environment, process: Se
   const providers = isMapping(tree["providers"]) ? Object.keys(tree["providers"]) : [];
   const convertible = new Set([...substituted, ...set.map(({ path }) => formatPath(path))]);
 
-  const typeFaults = laterTypeFaults(tree);
-  const known = without(tree, typeFaults);
   const lacking = new Set(faults.map(({ at }) => formatPath(at)));
-  const misshapen = checkShape(known, fileSchema, convertible).filter(({ at }) => !lacking.has(formatPath(at)));
-  const shapeFaults = [...faults, ...typeFaults, ...misshapen];
-  const sound = without(known, shapeFaults) as FileShape;
-  const all = [...shapeFaults, ...crossCheck(sound, { keysMayLack, providers })];
+  const misshapen = checkShape(tree, fileSchema, convertible).filter(({ at }) => !lacking.has(formatPath(at)));
+  const shapeFaults = [...faults, ...misshapen];
+  const sound = without(tree, shapeFaults) as FileShape;
+  const all = [...shapeFaults, ...crossCheck(sound, { keysMayLack, secretsMayLack, providers })];
   if (process === "worker") all.push(...workerListenFaults(workersOf(sound)));
   if (all.length > 0) throw new ConfigError(nameFaults(all, set));
   return withoutLackingKeys(sound);
 }
 
 const secretMembers: Readonly<Record<string, readonly unknown[]>> = {
-  providers: ["api_key", "headers"],
+  providers: providerSecrets,
   keys: ["key", "sha256"],
 };
 
 function isSecretOf(section: string, [first, , member]: readonly PathPart[]): boolean {
   return first === section && (secretMembers[section] ?? []).includes(member);
-}
-
-function laterTypeFaults(tree: Mapping): Fault[] {
-  const providers = isMapping(tree["providers"]) ? Object.entries(tree["providers"]) : [];
-  return providers.flatMap(([name, provider]) => {
-    const type = isMapping(provider) ? provider["type"] : undefined;
-    const message = `\`${String(type)}\` is not yet supported`;
-    return laterTypes.includes(type) ? [{ at: ["providers", name, "type"], message }] : [];
-  });
 }
 
 /** A copy without the entries (of a mapping or list in the first level) and the whole sections that have faults. */

@@ -13,6 +13,7 @@ interface Shape extends TSchema {
   readonly items?: Shape;
   readonly minItems?: number;
   readonly anyOf?: readonly Shape[];
+  readonly enum?: readonly unknown[];
   readonly errorMessage?: string;
 }
 
@@ -43,11 +44,34 @@ interface Place {
 }
 
 function check(place: Place, shape: Shape, work: Work): void {
+  if (isTyped(shape)) return checkTyped(place, shape.anyOf, work);
   const branch = shape.anyOf?.find((candidate) => isContainerFor(candidate, place.value));
   if (branch) return check(place, branch, work);
   if (shape.type === "object") return checkMapping(place, shape, work);
   if (shape.type === "array") return checkList(place, shape, work);
   return checkLeaf(place, shape, work);
+}
+
+interface TypedUnion extends Shape {
+  readonly anyOf: readonly Shape[];
+}
+
+/** A union of mappings that are told apart by their member `type`. */
+function isTyped(shape: Shape): shape is TypedUnion {
+  return shape.anyOf?.every(({ properties }) => properties?.["type"]?.enum !== undefined) ?? false;
+}
+
+function checkTyped({ value, path, replace }: Place, shapes: readonly Shape[], work: Work): void {
+  const fault = (message: string, ...at: readonly string[]): void => {
+    work.faults.push({ at: [...path, ...at], message });
+  };
+  if (!isMapping(value)) return fault("must be a mapping");
+  const { type } = value;
+  if (type === undefined) return fault("is missing", "type");
+  const shape = shapes.find(({ properties }) => properties?.["type"]?.enum?.includes(type));
+  if (shape) return check({ value, path, replace }, shape, work);
+  const types = shapes.flatMap(({ properties }) => properties?.["type"]?.enum ?? []);
+  fault(`must be one of ${types.join(", ")}`, "type");
 }
 
 function isContainerFor(shape: Shape, value: unknown): boolean {

@@ -1,6 +1,7 @@
 import type { Fault, PathPart } from "./config-error.ts";
 import type { FileShape, KeyShape, RouteShape } from "./file-shape.ts";
 import { hint } from "./nearest.ts";
+import { providerFaults } from "./provider-faults.ts";
 import { hashKey } from "./read-identities.ts";
 
 /** The key of the examples; everybody knows it, so it opens the simulator only. */
@@ -9,6 +10,8 @@ const demoKey = "sluice-demo-key";
 export interface CrossCheckOptions {
   /** Keys may lack their secret: this process lets nobody in. */
   readonly keysMayLack: boolean;
+  /** Providers may lack their secrets: this process asks none of them. */
+  readonly secretsMayLack: boolean;
   /** Every name of a provider that is written, those with faults too. */
   readonly providers: readonly string[];
 }
@@ -18,6 +21,8 @@ export function crossCheck(file: FileShape, options: CrossCheckOptions): Fault[]
   const faults: Fault[] = [];
   const report = (at: readonly PathPart[], message: string): void => void faults.push({ at, message });
   checkRoutes(file, options, report);
+  for (const [name, provider] of Object.entries(file.providers ?? {}))
+    for (const fault of providerFaults(provider, options)) report(["providers", name], fault);
   checkAliases(file, report);
   checkDates(file, report);
   checkKeys(file, options, report);

@@ -67,6 +67,12 @@ export function integerSchema(description: string, { min, max }: Range, fallback
   });
 }
 
+/** A number of something that may be parted, such as dollars. */
+export function amountSchema(description: string, max: number): TSchema {
+  const errorMessage = `must be a number from 0 to ${max}`;
+  return Type.Number({ description, minimum: 0, maximum: max, errorMessage });
+}
+
 export function port(description: string, fallback: number): Field<number> {
   return integer(description, fallback, { min: 0, max: 65_535 });
 }
@@ -91,6 +97,15 @@ export function choiceSchema(description: string, values: readonly string[], fal
 
 export function listSchema(description: string, items: TSchema): TSchema {
   return Type.Array(items, { description, errorMessage: "must be a list" });
+}
+
+/** A mapping whose names are the operator's own. */
+export function record(description: string, name: string, value: TSchema): TSchema {
+  return Type.Record(Type.String({ pattern: name }), value, {
+    additionalProperties: false,
+    description,
+    errorMessage: "must be a mapping",
+  });
 }
 
 const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };

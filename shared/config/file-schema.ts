@@ -1,49 +1,23 @@
 import { Type, type TSchema } from "typebox";
-import { choiceSchema, flagSchema, integerSchema, listSchema, rules, textSchema } from "./fields.ts";
-import { providerTypes } from "./schema.ts";
+import {
+  amountSchema,
+  choiceSchema,
+  flagSchema,
+  integerSchema,
+  listSchema,
+  record,
+  rules,
+  textSchema,
+} from "./fields.ts";
+import { modelNamePattern, providerSchema } from "./provider-schemas.ts";
+import { budgetPeriods } from "./schema.ts";
 import { closedObject, sectionSchema } from "./section.ts";
 import * as sections from "./sections.ts";
 
 const many = Number.MAX_SAFE_INTEGER;
 const positive = { min: 1, max: many };
 
-/** A mapping whose names are the operator's own. */
-function record(description: string, name: string, value: TSchema): TSchema {
-  return Type.Record(Type.String({ pattern: name }), value, {
-    additionalProperties: false,
-    description,
-    errorMessage: "must be a mapping",
-  });
-}
-
 const providerNamePattern = rules.word.pattern;
-const modelNamePattern = "^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$";
-const headerNamePattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
-
-const headerValue = textSchema("Value of the header.", {
-  pattern: "^[\\x20-\\x7e\\x80-\\xff]*$",
-  errorMessage: "must be a header value on one line",
-});
-
-const provider = closedObject("One upstream account.", {
-  type: choiceSchema("Which API it speaks.", providerTypes),
-  base_url: Type.Optional(textSchema("Where it is; the vendor's address if absent.", rules.httpUrl)),
-  api_key: Type.Optional(textSchema("The account's key; only workers see it.")),
-  auth: Type.Optional(choiceSchema("The header the key goes in.", ["x-api-key", "bearer"], "x-api-key")),
-  headers: Type.Optional(record("Headers to send with every request.", headerNamePattern, headerValue)),
-  connections: Type.Optional(integerSchema("Most connections of one worker.", { min: 1, max: 65_535 }, 256)),
-  rerun_sent: Type.Optional(flagSchema("Overrides engine.rerun_sent for this provider.")),
-  threads: Type.Optional(
-    flagSchema("Whether it keeps message threads; by default only the vendor's own address does."),
-  ),
-  models: Type.Optional(
-    record(
-      "Its own id of a model, where that is not the catalogue's name.",
-      modelNamePattern,
-      textSchema("Upstream id."),
-    ),
-  ),
-});
 
 const route = Type.Union(
   [
@@ -55,6 +29,14 @@ const route = Type.Union(
   ],
   { errorMessage: "must be the name of a provider, or a mapping with `provider` and `model`" },
 );
+
+const price = closedObject("Its price in US dollars per million tokens, before what is built in.", {
+  input: amountSchema("Input tokens.", 100_000),
+  output: amountSchema("Output tokens.", 100_000),
+  cache_write_5m: Type.Optional(amountSchema("Tokens written to the cache; as input if absent.", 100_000)),
+  cache_write_1h: Type.Optional(amountSchema("Those kept for an hour; as the others if absent.", 100_000)),
+  cache_read: Type.Optional(amountSchema("Tokens read from the cache; as input if absent.", 100_000)),
+});
 
 const model = closedObject("One model that callers may ask for.", {
   aliases: Type.Optional(listSchema("Further names of it.", textSchema("An alias."))),
@@ -69,6 +51,7 @@ const model = closedObject("One model that callers may ask for.", {
   created_at: Type.Optional(textSchema("When it came out.", rules.instant)),
   max_input_tokens: Type.Optional(integerSchema("Size of its context.", positive)),
   max_tokens: Type.Optional(integerSchema("Most tokens of an answer.", positive)),
+  price: Type.Optional(price),
   claude: Type.Optional(
     flagSchema("Whether it is served under the Claude-only prefixes; by default if its name says so."),
   ),
@@ -84,12 +67,19 @@ const limits = closedObject("What it may use.", {
   concurrent: Type.Optional(integerSchema("Calls at a time.", positive)),
 });
 
+const budget = closedObject("What it may spend; calls beyond are refused with 402.", {
+  usd: amountSchema("US dollars.", 1_000_000),
+  per: choiceSchema("Of what time, by UTC.", budgetPeriods),
+});
+
 const key = closedObject("One key that callers may use; `key` or `sha256`.", {
   name: textSchema("Name of the key, in logs and metrics.", rules.word),
   key: Type.Optional(textSchema("The key itself.")),
   sha256: Type.Optional(textSchema("SHA-256 of the key, so that the file holds no secret.", rules.sha256)),
   models: Type.Optional(modelGlobs),
   limits: Type.Optional(limits),
+  budget: Type.Optional(budget),
+  admin: Type.Optional(flagSchema("True: may read what every key used.", false)),
   expires_at: Type.Optional(textSchema("When it ends.", rules.instant)),
   disabled: Type.Optional(flagSchema("True: refused.", false)),
 });
@@ -149,7 +139,7 @@ export const fileSchema: TSchema = closedObject("Configuration of Sluice.", {
   server: Type.Optional(sectionSchema("The HTTP front.", sections.serverFields)),
   redis: Type.Optional(redis),
   workers: Type.Optional(workers),
-  providers: Type.Optional(record("Upstream accounts, by a name of yours.", providerNamePattern, provider)),
+  providers: Type.Optional(record("Upstream accounts, by a name of yours.", providerNamePattern, providerSchema)),
   models: Type.Optional(
     record(
       "The models that are served; every built-in one if absent.",
@@ -163,6 +153,7 @@ export const fileSchema: TSchema = closedObject("Configuration of Sluice.", {
   queue: Type.Optional(sectionSchema("When calls lie in a queue.", sections.queueFields)),
   lanes: Type.Optional(sectionSchema("How much a dispatcher runs at a time.", sections.lanesFields)),
   trace: Type.Optional(sectionSchema("Traces of calls.", sections.traceFields)),
+  usage: Type.Optional(sectionSchema("What keys used.", sections.usageFields)),
   jobs: Type.Optional(sectionSchema("Asynchronous calls.", sections.jobsFields)),
   outcomes: Type.Optional(sectionSchema("Outcomes of queued calls.", sections.outcomesFields)),
   batches: Type.Optional(sectionSchema("Message Batches.", sections.batchesFields)),

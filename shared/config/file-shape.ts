@@ -1,3 +1,6 @@
+import type { ProviderShape } from "./provider-shapes.ts";
+import type { BudgetConfig } from "./schema.ts";
+
 /** The parts of a checked file that are not sections of plain fields; `file-schema.ts` is what holds them to this. */
 export interface FileShape {
   readonly server?: Members;
@@ -12,6 +15,7 @@ export interface FileShape {
   readonly jobs?: Members;
   readonly lanes?: Members;
   readonly trace?: Members;
+  readonly usage?: Members;
   readonly outcomes?: Members;
   readonly batches?: Members;
   readonly events?: Members;
@@ -20,18 +24,6 @@ export interface FileShape {
 }
 
 export type Members = Readonly<Record<string, unknown>>;
-
-export interface ProviderShape {
-  readonly type: "anthropic";
-  readonly base_url?: string;
-  readonly api_key?: string;
-  readonly auth?: "x-api-key" | "bearer";
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly connections?: number;
-  readonly rerun_sent?: boolean;
-  readonly threads?: boolean;
-  readonly models?: Readonly<Record<string, string>>;
-}
 
 export type RouteShape = string | { readonly provider: string; readonly model?: string };
 
@@ -42,7 +34,17 @@ export interface ModelShape {
   readonly created_at?: string;
   readonly max_input_tokens?: number;
   readonly max_tokens?: number;
+  readonly price?: PriceShape;
   readonly claude?: boolean;
+}
+
+/** US dollars per million tokens. */
+export interface PriceShape {
+  readonly input: number;
+  readonly output: number;
+  readonly cache_write_5m?: number;
+  readonly cache_write_1h?: number;
+  readonly cache_read?: number;
 }
 
 export interface LimitsShape {
@@ -56,6 +58,8 @@ export interface KeyShape {
   readonly sha256?: string;
   readonly models?: readonly string[];
   readonly limits?: LimitsShape;
+  readonly budget?: BudgetConfig;
+  readonly admin?: boolean;
   readonly expires_at?: string;
   readonly disabled?: boolean;
 }

@@ -22,6 +22,7 @@ export function readConfig(file: FileShape, secrets: "keep" | "drop"): SluiceCon
     jobs: readSection(sections.jobsFields, file.jobs),
     lanes: readSection(sections.lanesFields, file.lanes),
     trace: readSection(sections.traceFields, file.trace),
+    usage: readSection(sections.usageFields, file.usage),
     outcomes: readSection(sections.outcomesFields, file.outcomes),
     events: readSection(sections.eventsFields, file.events),
     batches: readSection(sections.batchesFields, file.batches),

@@ -8,12 +8,14 @@ export function hashKey(key: string): string {
 }
 
 export function readKey(written: KeyShape): KeyConfig {
-  const { name, key, sha256, models, limits, expires_at: expiresAt, disabled } = written;
+  const { name, key, sha256, models, limits, budget, admin, expires_at: expiresAt, disabled } = written;
   return {
     name,
     sha256: sha256 === undefined ? hashKey(key ?? "") : sha256.toLowerCase(),
     ...(models ? { models: [...models] } : {}),
     ...(limits ? { limits: readLimits(limits) } : {}),
+    ...(budget ? { budget: { usd: budget.usd, per: budget.per } } : {}),
+    ...(admin ? { admin } : {}),
     ...(expiresAt === undefined ? {} : { expiresAt: Date.parse(expiresAt) }),
     ...(disabled === undefined ? {} : { disabled }),
   };

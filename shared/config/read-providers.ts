@@ -1,36 +1,13 @@
-import type { FileShape, ModelShape, ProviderShape, RouteShape } from "./file-shape.ts";
+import type { Price } from "#shared/messages/cost.ts";
+import { bareRecord } from "./bare-record.ts";
+import type { FileShape, ModelShape, PriceShape, RouteShape } from "./file-shape.ts";
+import { readProvider } from "./read-provider.ts";
 import type { ModelConfig, ProviderConfig, RouteConfig } from "./schema.ts";
-
-const vendorUrl = "https://api.anthropic.com";
-
-/** A mapping without a prototype: a name that a caller made up finds nothing in it. */
-function bareRecord<T>(entries: Iterable<readonly [string, T]>): Record<string, T> {
-  const record = Object.create(null) as Record<string, T>;
-  for (const [name, value] of entries) record[name] = value;
-  return record;
-}
 
 /** With `secrets: "drop"` keys and headers are left out: only workers talk to providers. */
 export function readProviders(file: FileShape, secrets: "keep" | "drop"): Record<string, ProviderConfig> {
   const written = Object.entries(file.providers ?? {});
   return bareRecord(written.map(([name, provider]) => [name, readProvider(provider, secrets)]));
-}
-
-function readProvider(written: ProviderShape, secrets: "keep" | "drop"): ProviderConfig {
-  const baseUrl = (written.base_url ?? vendorUrl).replace(/\/+$/, "");
-  const headers = secrets === "keep" ? Object.entries(written.headers ?? {}) : [];
-  const apiKey = secrets === "keep" ? written.api_key : undefined;
-  return {
-    type: written.type,
-    baseUrl,
-    ...(apiKey === undefined ? {} : { apiKey }),
-    auth: written.auth ?? "x-api-key",
-    headers: bareRecord(headers.map(([name, value]) => [name.toLowerCase(), value])),
-    connections: written.connections ?? 256,
-    ...(written.rerun_sent === undefined ? {} : { rerunSent: written.rerun_sent }),
-    threads: written.threads ?? baseUrl === vendorUrl,
-    models: bareRecord(Object.entries(written.models ?? {})),
-  };
 }
 
 export function readModels(
@@ -53,8 +30,15 @@ function readModel(name: string, written: ModelShape, providers: Providers): Mod
     ...(createdAt === undefined ? {} : { createdAt: new Date(createdAt).toISOString() }),
     ...(maxInputTokens === undefined ? {} : { maxInputTokens }),
     ...(written.max_tokens === undefined ? {} : { maxTokens: written.max_tokens }),
+    ...(written.price === undefined ? {} : { price: readPrice(written.price) }),
     claude: written.claude ?? /^(?:anthropic\/)?claude-/.test(name),
   };
+}
+
+/** What is not said costs what input does: high rather than nothing. */
+function readPrice({ input, output, ...cache }: PriceShape): Price {
+  const { cache_write_5m: cacheWrite5m = input, cache_write_1h: cacheWrite1h = cacheWrite5m } = cache;
+  return { rates: { input, output, cacheWrite5m, cacheWrite1h, cacheRead: cache.cache_read ?? input } };
 }
 
 function readRoute(name: string, written: RouteShape, providers: Providers): RouteConfig {

@@ -1,3 +1,5 @@
+import type { Price } from "#shared/messages/cost.ts";
+
 /**
  * The configuration as the processes use it: defaults filled in, durations in milliseconds, keys hashed, frozen.
  * What the file may say, in its own snake_case words, is `file-schema.ts`.
@@ -17,6 +19,7 @@ export interface SluiceConfig {
   readonly jobs: JobsConfig;
   readonly lanes: LanesConfig;
   readonly trace: { readonly ttlMs: number };
+  readonly usage: { readonly keepMs: number };
   readonly outcomes: { readonly ttlMs: number };
   readonly batches: BatchesConfig;
   readonly events: EventsConfig;
@@ -87,18 +90,22 @@ export interface TlsConfig {
   readonly key: string;
 }
 
-export const providerTypes = ["anthropic"] as const;
+export const providerTypes = ["anthropic", "bedrock", "vertex", "foundry", "openai", "gemini"] as const;
 export type ProviderType = (typeof providerTypes)[number];
 
-export type ProviderConfig = AnthropicProviderConfig;
+export type ProviderConfig =
+  | AnthropicProviderConfig
+  | BedrockProviderConfig
+  | VertexProviderConfig
+  | FoundryProviderConfig
+  | OpenaiProviderConfig
+  | GeminiProviderConfig;
 
-export interface AnthropicProviderConfig {
-  readonly type: "anthropic";
+/** Secrets are absent in every process but the worker. */
+interface CommonProviderConfig {
   /** Without a trailing slash. */
   readonly baseUrl: string;
-  /** Absent in every process but the worker, and for a server that asks for none. */
   readonly apiKey?: string;
-  readonly auth: "x-api-key" | "bearer";
   /** Sent with every request, lower case. Absent in every process but the worker. */
   readonly headers: Readonly<Record<string, string>>;
   readonly connections: number;
@@ -108,6 +115,66 @@ export interface AnthropicProviderConfig {
   readonly threads: boolean;
   /** Upstream model id by catalogue name, where they differ; without a prototype. */
   readonly models: Readonly<Record<string, string>>;
+  /** What becomes of beta flags there, before what is built in. */
+  readonly betas?: readonly BetaRule[];
+}
+
+export interface BetaRule {
+  /** Globs; absent: every model. */
+  readonly models?: readonly string[];
+  /** By glob: `send`, `drop`, `header`, `body`, or the flag's name there. */
+  readonly flags: Readonly<Record<string, string>>;
+}
+
+export interface AnthropicProviderConfig extends CommonProviderConfig {
+  readonly type: "anthropic";
+  readonly auth: "x-api-key" | "bearer";
+}
+
+/** `apiKey` is a Bedrock API key; without it and without an access key the default chain is asked. */
+export interface BedrockProviderConfig extends CommonProviderConfig {
+  readonly type: "bedrock";
+  readonly region: string;
+  readonly api: "invoke" | "mantle";
+  readonly profile?: string;
+  readonly accessKeyId?: string;
+  readonly secretAccessKey?: string;
+  readonly sessionToken?: string;
+}
+
+/** Without `accessToken` and `credentialsFile`, application default credentials. */
+export interface VertexProviderConfig extends CommonProviderConfig {
+  readonly type: "vertex";
+  readonly project: string;
+  /** `global`, `us`, `eu` or a region. */
+  readonly region: string;
+  readonly credentialsFile?: string;
+  readonly accessToken?: string;
+}
+
+export interface FoundryProviderConfig extends CommonProviderConfig {
+  readonly type: "foundry";
+  readonly resource?: string;
+  readonly auth: "api-key" | "entra";
+  readonly tenantId?: string;
+  readonly clientId?: string;
+  readonly clientSecret?: string;
+}
+
+export interface OpenaiProviderConfig extends CommonProviderConfig {
+  readonly type: "openai";
+  readonly api: "chat" | "responses";
+  readonly organization?: string;
+  readonly maxTokensField: "max_completion_tokens" | "max_tokens";
+}
+
+export interface GeminiProviderConfig extends CommonProviderConfig {
+  readonly type: "gemini";
+  readonly api: "ai-studio" | "vertex";
+  readonly project?: string;
+  readonly region?: string;
+  readonly credentialsFile?: string;
+  readonly accessToken?: string;
 }
 
 export interface RouteConfig {
@@ -125,6 +192,8 @@ export interface ModelConfig {
   readonly createdAt?: string;
   readonly maxInputTokens?: number;
   readonly maxTokens?: number;
+  /** Goes before what is built in. */
+  readonly price?: Price;
   readonly claude: boolean;
 }
 
@@ -142,9 +211,20 @@ export interface KeyConfig {
   /** Globs over catalogue names; absent: every model. */
   readonly models?: readonly string[];
   readonly limits?: LimitsConfig;
+  readonly budget?: BudgetConfig;
+  /** May read what every key used. */
+  readonly admin?: boolean;
   /** Milliseconds since the epoch. */
   readonly expiresAt?: number;
   readonly disabled?: boolean;
+}
+
+export const budgetPeriods = ["day", "month"] as const;
+
+/** What a key may spend in a day or a month of UTC. */
+export interface BudgetConfig {
+  readonly usd: number;
+  readonly per: (typeof budgetPeriods)[number];
 }
 
 export interface OidcConfig {

@@ -115,6 +115,8 @@ export const lanesFields = {
 
 export const traceFields = { ttlMs: duration("How long the trace of a call can be read.", 3_600_000) };
 
+export const usageFields = { keepMs: duration("How long what keys used can be read, by the day.", 34_560_000_000) };
+
 export const outcomesFields = {
   ttlMs: duration("How long an outcome is kept for a second delivery of its job.", 600_000),
 };

@@ -65,6 +65,9 @@ describe("a body is read", () => {
     const options = { gateway: { order: null } };
     expect(read({ ...minimal, container: { id: null }, providerOptions: options }).container).toBeUndefined();
     expect(read({ ...minimal, providerOptions: { gateway: null } }).wishes).toEqual({});
+    expect(read({ ...minimal, providerOptions: { gateway: { caching: "auto" } } }).caching).toBe("auto");
+    for (const caching of [null, "never", true, ["auto"]])
+      expect(read({ ...minimal, providerOptions: { gateway: { caching } } })).not.toHaveProperty("caching");
   });
 
   test("with members, blocks and types that nobody knows yet", () => {

@@ -24,6 +24,8 @@ export interface CallBodyFacts {
   readonly maxTokens?: number;
   readonly splices: SpliceRanges;
   readonly wishes: RoutingWishes;
+  /** `providerOptions.gateway.caching`: the gateway is to set the cache breakpoint that the body lacks. */
+  readonly caching?: "auto";
   readonly thread?: ThreadUse;
   /** Id of the container that the call goes on in. */
   readonly container?: string;
@@ -44,7 +46,7 @@ export function readBody(bytes: Buffer, operation: Operation): CallBodyFacts {
   checkMessages(body);
   const maxTokens = readMaxTokens(body, operation);
   const stream = readStream(body);
-  const wishes = readWishes(body);
+  const { wishes, caching } = readWishes(body);
   const thread = readThread(body);
   const container = readContainer(body);
   const otherModels = new Set([...readFallbackModels(body), ...readAdvisorModels(body), ...(wishes.models ?? [])]);
@@ -55,6 +57,7 @@ export function readBody(bytes: Buffer, operation: Operation): CallBodyFacts {
     splices: spliceRanges(body),
     wishes,
     otherModels: [...otherModels],
+    ...(caching === undefined ? undefined : { caching }),
     ...(maxTokens === undefined ? undefined : { maxTokens }),
     ...(thread === undefined ? undefined : { thread }),
     ...(container === undefined ? undefined : { container }),
@@ -161,24 +164,29 @@ function readAdvisorModels(body: ScannedBody): string[] {
 }
 
 const optionNames = nameList("gateway");
-const wishNames = nameList("order", "only", "models");
+const wishNames = ["order", "only", "models"] as const;
+const gatewayNames = nameList(...wishNames, "caching");
 
-/** Other wishes than these three are not followed, and not refused. */
-function readWishes(body: ScannedBody): RoutingWishes {
+/** Other wishes than these are not followed, and not refused; nor is any other word for `caching`. */
+function readWishes(body: ScannedBody): Pick<CallBodyFacts, "wishes" | "caching"> {
   const { cursor } = body;
   const options = valueOf(body, "providerOptions");
-  if (options === undefined) return {};
+  if (options === undefined) return noWishes;
   const { members } = readObject(cursor, options, optionNames);
   const gateway = notNull(body, members.gateway, "providerOptions.gateway");
-  if (gateway === undefined) return {};
-  const wishes = readObject(cursor, gateway, wishNames).members;
-  const read: { order?: string[]; only?: string[]; models?: string[] } = {};
-  for (const name of wishNames.names) {
-    const value = notNull(body, wishes[name], `${gateway.path}.${name}`);
-    if (value !== undefined) read[name] = readTexts(cursor, value);
+  if (gateway === undefined) return noWishes;
+  const { members: given } = readObject(cursor, gateway, gatewayNames);
+  const wishes: { order?: string[]; only?: string[]; models?: string[] } = {};
+  for (const name of wishNames) {
+    const value = notNull(body, given[name], `${gateway.path}.${name}`);
+    if (value !== undefined) wishes[name] = readTexts(cursor, value);
   }
-  return read;
+  const caching = notNull(body, given.caching, `${gateway.path}.caching`);
+  const isAuto = caching !== undefined && isText(cursor, caching) && readText(cursor, caching) === "auto";
+  return isAuto ? { wishes, caching: "auto" } : { wishes };
 }
+
+const noWishes = { wishes: {} };
 
 function spliceRanges({ cursor, members }: ScannedBody): SpliceRanges {
   const model = members.model!;

@@ -61,6 +61,8 @@ export interface CallHead {
   readonly container?: string;
   /** Only on background work; interactive otherwise. */
   readonly priority?: "background";
+  /** Remarks of the gateway for the trace. */
+  readonly notes?: readonly string[];
   /** Milliseconds since the epoch. */
   readonly acceptedAt: number;
   /** Milliseconds since the epoch: whole answers and counts end by then, a stream has its first content by then. */

@@ -14,6 +14,7 @@ export const attemptReasons = [
   "stream_error",
   "stream_cut",
   "credential_refused",
+  "no_credential",
   "account_exhausted",
   "not_found",
   "forbidden",

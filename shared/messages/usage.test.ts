@@ -8,9 +8,10 @@ const whole = {
   cache_creation: { ephemeral_5m_input_tokens: 10, ephemeral_1h_input_tokens: 20 },
   output_tokens: 503,
   output_tokens_details: { thinking_tokens: 310 },
-  server_tool_use: { web_search_requests: 1 },
+  server_tool_use: { web_search_requests: 1, web_fetch_requests: 0, odd: "x" },
   service_tier: "standard",
-  speed: "standard",
+  speed: "fast",
+  inference_geo: "us",
 };
 
 const read = {
@@ -22,6 +23,9 @@ const read = {
   cache_creation_1h: 20,
   thinking_tokens: 310,
   service_tier: "standard",
+  speed: "fast",
+  inference_geo: "us",
+  server_tool_use: { web_search_requests: 1 },
 };
 
 test("the counters of a whole answer are read", () => {
@@ -40,6 +44,13 @@ test("nulls and nonsense count as nothing", () => {
   expect(readUsage(odd)).toEqual(zero);
   expect(readUsage({})).toEqual(zero);
   expect(mergeUsage(undefined, undefined)).toEqual(zero);
+});
+
+test("what the price depends on may come with the last delta only", () => {
+  const start = readUsage({ input_tokens: 1, speed: "standard" });
+  const delta = { output_tokens: 2, speed: "fast", inference_geo: null, server_tool_use: { web_search_requests: 2 } };
+  expect(mergeUsage(start, delta)).toMatchObject({ speed: "fast", server_tool_use: { web_search_requests: 2 } });
+  expect(mergeUsage(start, delta)).not.toHaveProperty("inference_geo");
 });
 
 test("what is no object is no usage", () => {

@@ -10,6 +10,10 @@ export interface Usage {
   /** Part of `output_tokens`. */
   readonly thinking_tokens?: number;
   readonly service_tier?: string;
+  readonly speed?: string;
+  readonly inference_geo?: string;
+  /** Calls of tools that run at the provider, by kind: `web_search_requests`. Absent when there were none. */
+  readonly server_tool_use?: Readonly<Record<string, number>>;
   /** As it came; where it is there, the counters above may not cover all of it. */
   readonly iterations?: readonly unknown[];
 }
@@ -48,10 +52,24 @@ export function mergeUsage(start: Usage | undefined, delta: unknown): Usage {
     if (isCount(value)) usage[name] = value;
   }
   takeDetails(usage, delta);
-  const { service_tier: tier, iterations } = delta;
-  if (typeof tier === "string") usage.service_tier = tier;
-  if (Array.isArray(iterations)) usage.iterations = iterations;
+  takePriceMarks(usage, delta);
+  if (Array.isArray(delta["iterations"])) usage.iterations = delta["iterations"];
   return usage;
+}
+
+/** What a price depends on beside the counters. */
+function takePriceMarks(usage: Draft, delta: Fields): void {
+  const { service_tier: tier, speed, inference_geo: geo, server_tool_use: tools } = delta;
+  if (typeof tier === "string") usage.service_tier = tier;
+  if (typeof speed === "string") usage.speed = speed;
+  if (typeof geo === "string") usage.inference_geo = geo;
+  if (!isFields(tools)) return;
+  let used: Record<string, number> | undefined;
+  for (const name in tools) {
+    const count = tools[name];
+    if (isCount(count) && count > 0) (used ??= {})[name] = count;
+  }
+  if (used) usage.server_tool_use = used;
 }
 
 function takeDetails(usage: Draft, { cache_creation: created, output_tokens_details: details }: Fields): void {

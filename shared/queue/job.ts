@@ -36,6 +36,17 @@ export interface CallJob {
   readonly record?: JobRecord;
   /** How long the outcome has to be kept, in ms, beyond the few minutes of an ordinary call. */
   readonly keepMs?: number;
+  /** What a job holds of its key's budget; settled by whoever records its outcome. */
+  readonly hold?: JobHold;
+}
+
+/** As the budget store knows it. */
+export interface JobHold {
+  readonly callId: string;
+  readonly keyId: string;
+  readonly period: string;
+  readonly amount: number;
+  readonly promptAmount: number;
 }
 
 export function encodeJob(job: CallJob): string {
@@ -61,6 +72,7 @@ export function decodeJob(payload: unknown): CallJob {
   expect(payload["trail"] === undefined || isTrail(payload["trail"]), "trail");
   expect(payload["record"] === undefined || isJobRecord(payload["record"]), "record");
   expect(payload["keepMs"] === undefined || Number.isFinite(payload["keepMs"]), "keepMs");
+  expect(payload["hold"] === undefined || isHold(payload["hold"]), "hold");
   return payload as unknown as CallJob;
 }
 
@@ -92,6 +104,7 @@ export function salvageJob(callId: string, payload: unknown): CallJob {
     replyTo: text(fields["replyTo"]),
     enqueuedAt: at,
     ...(isJobRecord(fields["record"]) ? { record: fields["record"] } : {}),
+    ...(isHold(fields["hold"]) ? { hold: fields["hold"] } : {}),
     ...(Number.isFinite(fields["keepMs"]) ? { keepMs: Number(fields["keepMs"]) } : {}),
   };
 }
@@ -116,6 +129,15 @@ function isJobRecord(record: unknown): record is JobRecord {
   if (!isRecord(record)) return false;
   if (record["kind"] === "job") return true;
   return record["kind"] === "item" && typeof record["batchId"] === "string" && Number.isInteger(record["index"]);
+}
+
+function isHold(hold: unknown): hold is JobHold {
+  return (
+    isRecord(hold) &&
+    ["callId", "keyId", "period"].every((name) => typeof hold[name] === "string") &&
+    Number.isFinite(hold["amount"]) &&
+    Number.isFinite(hold["promptAmount"])
+  );
 }
 
 function isTrail(trail: unknown): boolean {

@@ -65,6 +65,7 @@ describe("without configured models", () => {
   );
 
   test("a model is described as Anthropic describes it", () => {
+    const [yes, no] = [{ supported: true }, { supported: false }];
     expect(catalogue.find("claude-sonnet-4-5")?.info).toEqual({
       id: "claude-sonnet-4-5",
       type: "model",
@@ -76,8 +77,30 @@ describe("without configured models", () => {
       lifecycle: "deprecated",
       deprecated_at: null,
       retires_at: "2026-11-30T00:00:00Z",
-      capabilities: null,
+      capabilities: {
+        batch: yes,
+        citations: yes,
+        code_execution: yes,
+        context_management: {
+          ...yes,
+          clear_thinking_20251015: yes,
+          clear_tool_uses_20250919: yes,
+          compact_20260112: no,
+        },
+        effort: { ...no, low: no, medium: no, high: no, xhigh: no, max: no },
+        image_input: yes,
+        pdf_input: yes,
+        structured_outputs: yes,
+        server_tools: { ...yes, web_search: yes, code_execution: yes },
+        thinking: { ...yes, types: { adaptive: no, enabled: yes, disabled: yes } },
+      },
     });
+  });
+
+  test("what a model refuses is known", () => {
+    expect([...(catalogue.find("claude-opus-5-5")?.refuses ?? [])]).toContain("forced_tool_choice");
+    expect([...(catalogue.find("claude-haiku-4-5")?.refuses ?? [])]).not.toContain("prefill");
+    expect(catalogue.find("claude-opus-5")?.minCachedTokens).toBe(512);
   });
 
   test("every entry of models.yaml is whole", () => {

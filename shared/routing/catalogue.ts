@@ -1,7 +1,10 @@
 import { everyRoute } from "#shared/config/read-providers.ts";
 import type { ModelConfig, RouteConfig, SluiceConfig } from "#shared/config/schema.ts";
 import type { ModelInfo } from "#shared/messages/model-info.ts";
-import { readBuiltinModels, type BuiltinModel } from "./builtin-models.ts";
+import { readBuiltinModels, type BuiltinModel, type ModelRefusal } from "./builtin-models.ts";
+import { creatorForms } from "./creator-forms.ts";
+import { describeCapabilities } from "./model-capabilities.ts";
+import { readPrices, type DatedPrice } from "./model-prices.ts";
 
 /** A provider and its own id of a model. */
 export interface Target {
@@ -18,6 +21,12 @@ export interface CatalogueModel {
   /** In the order in which they are tried. */
   readonly targets: readonly Target[];
   readonly info: ModelInfo;
+  /** Newest first; none: not known. */
+  readonly prices: readonly DatedPrice[];
+  /** What its provider answers 400 to; nothing is known of a model that is not built in. */
+  readonly refuses: ReadonlySet<ModelRefusal>;
+  /** Shorter prompts are never cached. */
+  readonly minCachedTokens?: number;
 }
 
 /** The models this gateway serves. */
@@ -70,18 +79,18 @@ function createModel(name: string, config: ModelConfig, { builtin, taken }: Surr
     claude: config.claude,
     targets: Object.freeze(config.routes.map(toTarget)),
     info: Object.freeze(describeModel(name, config, builtin)),
+    prices: Object.freeze(pricesOf(config, builtin)),
+    refuses: new Set(builtin?.refuses),
+    ...(builtin?.min_cached_tokens === undefined ? {} : { minCachedTokens: builtin.min_cached_tokens }),
   });
+}
+
+function pricesOf({ price }: ModelConfig, builtin: BuiltinModel | undefined): readonly DatedPrice[] {
+  return price === undefined ? readPrices(builtin?.prices) : [{ since: Number.NEGATIVE_INFINITY, price }];
 }
 
 function toTarget({ provider, model }: RouteConfig): Target {
   return Object.freeze({ provider, model });
-}
-
-/** The names other gateways know a Claude model by: `anthropic/claude-opus-4-8` and `anthropic/claude-opus-4.8`. */
-function creatorForms(name: string): string[] {
-  if (!name.startsWith("claude-")) return [];
-  const dotted = name.replace(/-(\d)-(\d{1,2})$/, "-$1.$2");
-  return [...new Set([`anthropic/${name}`, `anthropic/${dotted}`])];
 }
 
 type Description = Omit<ModelInfo, "id" | "type">;
@@ -119,6 +128,7 @@ function describeBuiltin(builtin: BuiltinModel): Description {
     max_input_tokens,
     max_tokens,
     lifecycle,
+    capabilities: describeCapabilities(builtin.capabilities),
     ...(created_at === undefined ? {} : { created_at: midnight(created_at) }),
     ...(retires_at === undefined ? {} : { retires_at: midnight(retires_at) }),
   };

@@ -1,4 +1,5 @@
 import type { Operation } from "#shared/messages/call.ts";
+import type { Hold } from "./budget-store.ts";
 import type { RedisConnection } from "./connect-redis.ts";
 import { loadScript } from "./load-script.ts";
 import { watchRoom } from "./memory-room.ts";
@@ -13,6 +14,8 @@ export interface StoredJob {
   readonly lane: string;
   readonly createdAt: number;
   readonly expiresAt: number;
+  /** What it holds of its key's budget. */
+  readonly hold?: Hold;
 }
 
 /** Asynchronous calls by id and by key. Everything rejects while Redis is away. */

@@ -17,6 +17,11 @@ test("every key lies in the slot of one hash tag", () => {
     keys.events("k", "c"),
     keys.eventsLease("k", "c"),
     keys.probe("t"),
+    keys.usage("d", "k"),
+    keys.usageKeys("d"),
+    keys.usageWriter("w"),
+    keys.budget("k", "d"),
+    keys.budgetHolds("k", "d"),
     keys.targets,
   ];
   expect(all.every((key) => key.startsWith("{sluice}:"))).toBe(true);

@@ -28,6 +28,13 @@ export interface StoreKeys {
   claim(keyId: string, idempotencyKey: string): string;
   tape(callId: string): string;
   tapeReaders(callId: string): string;
+  /** What a key used on a day, the keys that used anything on it, and which batch of sums a process wrote last. */
+  usage(day: string, keyId: string): string;
+  usageKeys(day: string): string;
+  usageWriter(id: string): string;
+  /** What a key has spent in a period, and until when it holds money for calls that run. */
+  budget(keyId: string, period: string): string;
+  budgetHolds(keyId: string, period: string): string;
   readonly targets: string;
   /** Hash by worker: how much of each target it uses. */
   readonly targetUse: string;
@@ -62,6 +69,11 @@ export function createStoreKeys(prefix: string): StoreKeys {
     openJobs: (keyId) => `${tag}:open-jobs:${keyId}`,
     tape: (callId) => `${tag}:tape:${callId}`,
     tapeReaders: (callId) => `${tag}:tape-readers:${callId}`,
+    usage: (day, keyId) => `${tag}:usage:${day}:${keyId}`,
+    usageKeys: (day) => `${tag}:usage-keys:${day}`,
+    usageWriter: (id) => `${tag}:usage-writer:${id}`,
+    budget: (keyId, period) => `${tag}:budget:${period}:${keyId}`,
+    budgetHolds: (keyId, period) => `${tag}:budget-holds:${period}:${keyId}`,
     targets: `${tag}:targets`,
     targetUse: `${tag}:target-use`,
     headerLimits: `${tag}:header-limits`,

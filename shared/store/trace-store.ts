@@ -1,3 +1,4 @@
+import type { Bill } from "#shared/messages/cost.ts";
 import type { CallFacts } from "#shared/messages/outcome.ts";
 import type { Redis } from "ioredis";
 import type { Operation } from "#shared/messages/call.ts";
@@ -21,6 +22,8 @@ export interface StoredTrace extends CallFacts {
   readonly endedAt: number;
   readonly queueMs: number;
   readonly firstContentAt?: number;
+  /** Absent when nothing was used. */
+  readonly cost?: Bill["cost"];
 }
 
 export interface TraceStoreOptions {

@@ -159,6 +159,8 @@ function buildConfig(options: StackOptions, workerPorts: readonly string[]): Con
       { name: "other", key: keys.otherKey },
       { name: "opus-only", key: keys.opusKey, models: ["claude-opus-*"] },
       { name: "two-a-minute", key: "sk-sluice-slow", limits: { rpm: 2 } },
+      { name: "budgeted", key: "sk-sluice-budgeted", budget: { usd: 0.001, per: "day" } },
+      { name: "admin", key: "sk-sluice-admin", admin: true },
     ],
   };
 }

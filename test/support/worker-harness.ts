@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { EngineConfig, ProviderConfig, SluiceConfig } from "#shared/config/schema.ts";
+import type { AnthropicProviderConfig, EngineConfig, ProviderConfig, SluiceConfig } from "#shared/config/schema.ts";
 import { readBody } from "#shared/messages/body.ts";
 import type { CallHead, Operation, SentNote, WorkerCall } from "#shared/messages/call.ts";
 import type { AnswerHead, Outcome, StreamTrailer } from "#shared/messages/outcome.ts";
@@ -30,9 +30,12 @@ export interface WorkerHarness {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** A base URL, more of the configuration of a provider of type `anthropic`, or the whole of any. */
+type GivenProvider = string | Partial<AnthropicProviderConfig> | ProviderConfig;
+
 export interface HarnessOptions {
-  /** Base URL by provider name, in the order of the route; or more of a provider's configuration. */
-  readonly providers: Readonly<Record<string, string | Partial<ProviderConfig>>>;
+  /** By name, in the order of the route. */
+  readonly providers: Readonly<Record<string, GivenProvider>>;
   readonly redisUrl: string;
   /** Shared between workers of one test. */
   readonly prefix?: string;
@@ -56,15 +59,17 @@ export async function startWorkerHarness(options: HarnessOptions): Promise<Worke
   const bodies = createBodyStore({ redis, prefix });
   const registered = createCallRegistry({ redis, prefix });
   const metrics: Metrics = createMetrics(registry);
+  const catalogue = createCatalogue(config);
   const handler = createCallHandler({
     engine: createEngineDeps({
       config: config.engine,
       providers,
+      catalogue,
       board,
       metrics,
       laterDeadline: (callId) => registered.laterDeadline(callId).catch(() => undefined),
     }),
-    catalogue: createCatalogue(config),
+    catalogue,
     affinity,
     bodies,
     streams: { headersTimeoutMs: 5_000, idleMs: 5_000, maxStreamMs: 60_000, holdMs: 2_000, ...options.streams },
@@ -105,8 +110,8 @@ function openProviders(options: HarnessOptions): {
   return { config: { engine, models, providers: configs }, providers };
 }
 
-function providerConfig(given: string | Partial<ProviderConfig>): ProviderConfig {
-  const defaults: ProviderConfig = {
+function providerConfig(given: GivenProvider): ProviderConfig {
+  const defaults: AnthropicProviderConfig = {
     type: "anthropic",
     baseUrl: "http://127.0.0.1:1",
     apiKey: "provider-key",
@@ -116,7 +121,12 @@ function providerConfig(given: string | Partial<ProviderConfig>): ProviderConfig
     threads: true,
     models: {},
   };
-  return typeof given === "string" ? { ...defaults, baseUrl: given } : { ...defaults, ...given };
+  if (typeof given === "string") return { ...defaults, baseUrl: given };
+  return isWhole(given) ? given : { ...defaults, ...given };
+}
+
+function isWhole(given: Exclude<GivenProvider, string>): given is ProviderConfig {
+  return given.type !== undefined && given.type !== "anthropic";
 }
 
 export interface CallOptions {

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { LimitsConfig } from "#shared/config/schema.ts";
-import { readBody } from "#shared/messages/body.ts";
+import { setCacheBreakpoint } from "#shared/messages/auto-caching.ts";
+import { readBody, type CallBodyFacts } from "#shared/messages/body.ts";
 import type { Operation } from "#shared/messages/call.ts";
 import { GatewayError } from "#shared/messages/error.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
@@ -15,6 +16,7 @@ import { readCallTimes } from "./call-times.ts";
 import { checkModels } from "./check-models.ts";
 import { readPriority } from "./priority.ts";
 import { OpenCall } from "./open-call.ts";
+import { reserveBudget, type BudgetedCall } from "./reserve-budget.ts";
 
 /** One of the endpoints that begin a call. */
 export interface CallEndpoint {
@@ -49,7 +51,11 @@ export async function acceptCall(
     const options = { limits: deps.server, budget: deps.budget };
     const bytes = await readPayload(request.raw, reply.raw, options);
     lease.holdBytes(bytes.length);
-    return openCall(request, { bytes, lease, acceptedAt, response: reply.raw, onDisconnect }, deps);
+    const call = readCall(request, { bytes, acceptedAt, onDisconnect }, deps);
+    const { budget } = request.caller;
+    const isPaid = budget !== undefined && call.head.operation === "messages";
+    const hold = isPaid ? await reserveBudget(call, budget, deps) : undefined;
+    return new OpenCall({ head: call.head, bytes: call.bytes, response: reply.raw, lease, hold }, deps);
   } catch (reason) {
     lease.release();
     throw reason;
@@ -58,21 +64,18 @@ export async function acceptCall(
 
 interface Received {
   readonly bytes: Buffer;
-  readonly lease: CallLease;
   readonly acceptedAt: number;
-  readonly response: FastifyReply["raw"];
   readonly onDisconnect: "cancel" | "detach";
 }
 
-function openCall(
+function readCall(
   request: FastifyRequest,
   received: Received,
   deps: AcceptDeps & { readonly endpoint: CallEndpoint },
-): OpenCall {
-  const { bytes, lease, response } = received;
+): BudgetedCall {
   const { caller } = request;
   const { operation, claudeOnly } = deps.endpoint;
-  const facts = readBody(bytes, operation);
+  const { facts, bytes, notes } = withCaching(readBody(received.bytes, operation), received.bytes, operation);
   checkDetachable(received.onDisconnect, facts.stream);
   const model = checkModels(facts, { catalogue: deps.catalogue, caller, claudeOnly });
   const identity = {
@@ -83,10 +86,24 @@ function openCall(
     headers: pickForwardedHeaders(request.headers),
     session: readSession(request.headers),
     priority: readPriority(request.headers),
+    ...(notes ? { notes } : undefined),
   };
   const times = readCallTimes(request.headers, facts.stream, received.acceptedAt);
-  const head = makeCallHead(identity, facts, times);
-  return new OpenCall({ head, bytes, response, lease }, deps);
+  return { head: makeCallHead(identity, facts, times), bytes, facts };
+}
+
+interface ReadCall {
+  readonly facts: CallBodyFacts;
+  readonly bytes: Buffer;
+  readonly notes?: readonly string[];
+}
+
+/** Where the caller asked for it, the body with a cache breakpoint; what lies where in it is found anew. */
+function withCaching(facts: CallBodyFacts, bytes: Buffer, operation: Operation): ReadCall {
+  if (facts.caching === undefined) return { facts, bytes };
+  const cached = setCacheBreakpoint(bytes);
+  const isSame = cached.bytes === bytes;
+  return { facts: isSame ? facts : readBody(cached.bytes, operation), bytes: cached.bytes, notes: [cached.note] };
 }
 
 /** Takes a place among the key's own limits, or rejects with `rate_limited`. */

@@ -56,7 +56,7 @@ export async function beginWished(call: OpenCall, wishes: CallWishes, deps: Begi
     else if (call.head.stream) new StreamedCall(call, deps).start();
     else await joinOrMake(begin);
   } catch (reason) {
-    await refuse(call, toGatewayError(reason));
+    await refuseCall(call, toGatewayError(reason));
   }
 }
 
@@ -94,7 +94,7 @@ async function follow(begin: Begin, claiming: Claiming): Promise<void> {
     claiming
       .retake()
       .then((next) => follow(begin, next))
-      .catch((reason: unknown) => refuse(call, toGatewayError(reason)));
+      .catch((reason: unknown) => refuseCall(call, toGatewayError(reason)));
   };
   const target = work.call;
   if (work.kind === "stream") return new JoinedStream(call, { target, otherwise }, deps).start();
@@ -142,14 +142,15 @@ function joinable({ call, wishes, deps }: Begin): JoinableCall {
 /** The caller left while Redis was asked; the call ends here. */
 function isGone(call: OpenCall): boolean {
   if (!call.response.destroyed) return false;
-  call.end({ status: 499, requestId: call.head.id, facts: { ...noFacts, code: "cancelled" } });
+  call.end({ status: 499, requestId: call.head.id, facts: { ...noFacts, code: "cancelled" }, isFree: true });
   return true;
 }
 
-async function refuse(call: OpenCall, error: GatewayError): Promise<void> {
+/** Answers a call that was accepted and cannot be begun, and gives back what it holds. */
+export async function refuseCall(call: OpenCall, error: GatewayError): Promise<void> {
   await call.claim?.release();
   const { id } = call.head;
   const outcome = errorOutcome(error, id);
   writeAnswer(call.response, id, answerFromOutcome(outcome));
-  call.end({ status: outcome.status, requestId: id, facts: outcome });
+  call.end({ status: outcome.status, requestId: id, facts: outcome, isFree: true });
 }

@@ -14,6 +14,7 @@ export interface CallIdentity {
   readonly session: string | undefined;
   /** Only whole answers can be background work: for a stream somebody waits, and counts have a lane of their own. */
   readonly priority: Priority;
+  readonly notes?: readonly string[];
 }
 
 const usualVersion = "2023-06-01";

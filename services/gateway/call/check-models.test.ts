@@ -9,6 +9,8 @@ const model = (name: string, claude: boolean, aliases: readonly string[] = []): 
   aliases,
   claude,
   targets: [],
+  prices: [],
+  refuses: new Set(),
   info: { id: name } as ModelInfo,
 });
 const models = [model("claude-opus-4-8", true, ["anthropic/claude-opus-4.8"]), model("other-1", false)];

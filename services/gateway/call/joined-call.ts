@@ -179,13 +179,17 @@ export class JoinedCall implements WaitingCall {
 
   #answer(outcome: Outcome, how?: How): void {
     const answer = answerFromOutcome(outcome);
-    if (how) answer.headers["x-sluice-joined"] = `${how} ${this.#options.target.id}`;
+    if (how) {
+      answer.headers["x-sluice-joined"] = `${how} ${this.#options.target.id}`;
+      // It is paid for by the call that was joined.
+      if (outcome.usage) answer.headers["x-sluice-cost-usd"] = "0";
+    }
     this.#reply.answer(answer);
     // Its tokens were counted where they were spent.
     const { usage: _, ...facts } = outcome;
     const notes = how ? [...facts.notes, `${how}: ${this.#options.target.id}`] : facts.notes;
     const requestId = outcome.headers["request-id"] ?? this.#call.head.id;
-    this.#call.end({ status: outcome.status, requestId, facts: { ...facts, notes } });
+    this.#call.end({ status: outcome.status, requestId, facts: { ...facts, notes }, isFree: true });
   }
 
   #close(): void {

@@ -147,7 +147,7 @@ export class JoinedStream implements Ticking {
     this.#close();
     const { id } = this.#call.head;
     const notes = [`joined: ${this.#options.target.id}`];
-    this.#call.end({ status, requestId: id, facts: { ...noFacts, notes, code: error?.code ?? "ok" } });
+    this.#call.end({ status, requestId: id, facts: { ...noFacts, notes, code: error?.code ?? "ok" }, isFree: true });
   }
 
   #close(): void {

@@ -1,7 +1,11 @@
 import type { ServerResponse } from "node:http";
 import type { CallHead } from "#shared/messages/call.ts";
+import type { Bill } from "#shared/messages/cost.ts";
 import { waitedMs, type CallFacts } from "#shared/messages/outcome.ts";
+import { billCall } from "#shared/routing/bill-call.ts";
+import type { Hold } from "#shared/store/budget-store.ts";
 import type { Claim } from "#shared/store/claim-store.ts";
+import { recordSpend } from "#shared/store/record-spend.ts";
 import type { StoredTrace } from "#shared/store/trace-store.ts";
 import { callMetrics, type CallMetrics } from "#shared/telemetry/call-metrics.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
@@ -13,6 +17,12 @@ export interface CallEnd {
   readonly status: number;
   readonly requestId: string;
   readonly facts: CallFacts;
+  /** What it costs, if that has been found out already. */
+  readonly bill?: Bill | undefined;
+  /** It was answered with another call's outcome, or never begun. */
+  readonly isFree?: boolean;
+  /** It goes on without its caller: what it costs is told by a later `end`. */
+  readonly goesOn?: boolean;
 }
 
 export interface OpenCallOptions {
@@ -20,6 +30,8 @@ export interface OpenCallOptions {
   readonly bytes: Buffer;
   readonly response: ServerResponse;
   readonly lease: CallLease;
+  /** What the call holds of its key's budget. */
+  readonly hold: Hold | undefined;
 }
 
 /** Facts of a call of which nothing was heard. */
@@ -37,12 +49,15 @@ export class OpenCall {
   readonly #metrics: CallMetrics;
   #firstContentAt: number | undefined;
   #ended = false;
+  #hold: Hold | undefined;
+  #isSettled = false;
 
   constructor(options: OpenCallOptions, deps: GatewayDeps) {
     this.head = options.head;
     this.bytes = options.bytes;
     this.response = options.response;
     this.#lease = options.lease;
+    this.#hold = options.hold;
     this.#deps = deps;
     this.#metrics = callMetrics(options.head);
     this.#metrics.began();
@@ -53,10 +68,24 @@ export class OpenCall {
     this.#metrics.firstContent((now - this.head.acceptedAt) / 1000);
   }
 
+  /** What an answer with these facts costs; undefined when nothing was used. */
+  billOf(facts: CallFacts): Bill | undefined {
+    return billCall(facts, { model: this.head.model, at: Date.now() }, this.#deps.prices);
+  }
+
+  /** What the call holds of its key's budget; from now on somebody else settles it. */
+  takeHold(): Hold | undefined {
+    const hold = this.#hold;
+    this.#hold = undefined;
+    return hold;
+  }
+
   /** The call is a job from now on: it ends without this process. Gives back what it held; the job has the trace. */
   handOver(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#isSettled = true;
+    if (this.#hold) this.#deps.budgets.settle(this.#hold, 0);
     this.#lease.release();
     const { head } = this;
     this.#metrics.ended("ok", (Date.now() - head.acceptedAt) / 1000);
@@ -64,8 +93,14 @@ export class OpenCall {
     this.#deps.logger.info({ callId, keyId, operation, model }, "job accepted");
   }
 
-  /** Gives back what the call held and writes down how it ended; the first time only. */
-  end(end: CallEnd): void {
+  /**
+   * Gives back what the call held and writes down how it ended; the first time only. What it cost is settled once too: at
+   * the first end that does not go on.
+   */
+  end(given: CallEnd): void {
+    const bill = this.#isSettled ? undefined : (given.bill ?? this.billOf(given.facts));
+    const end = { ...given, bill };
+    if (given.goesOn !== true) this.#settle(end);
     if (this.#ended) return;
     this.#ended = true;
     this.#lease.release();
@@ -80,6 +115,12 @@ export class OpenCall {
     this.#log(end, { ms: endedAt - head.acceptedAt, queueMs });
   }
 
+  #settle({ facts, bill, isFree = false }: CallEnd): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    recordSpend({ head: this.head, facts, endedAt: Date.now(), bill, hold: this.#hold, isFree }, this.#deps);
+  }
+
   #observeWait({ attempts, waits }: CallFacts): void {
     const asked = attempts[0];
     if (!asked) return;
@@ -90,7 +131,7 @@ export class OpenCall {
   }
 
   // Member by member: the facts of a whole answer come with its body, which has no business in a trace.
-  #trace({ facts, ...end }: CallEnd, times: { readonly endedAt: number; readonly queueMs: number }): StoredTrace {
+  #trace({ facts, bill, ...end }: CallEnd, times: { readonly endedAt: number; readonly queueMs: number }): StoredTrace {
     const { head } = this;
     return {
       id: head.id,
@@ -103,12 +144,13 @@ export class OpenCall {
       code: facts.code,
       attempts: facts.attempts,
       waits: facts.waits,
-      notes: facts.notes,
+      notes: withNotes(head, facts.notes),
       acceptedAt: head.acceptedAt,
       endedAt: times.endedAt,
       queueMs: times.queueMs,
       ...(facts.provider === undefined ? undefined : { provider: facts.provider }),
       ...(facts.usage === undefined ? undefined : { usage: facts.usage }),
+      ...(bill === undefined ? undefined : { cost: bill.cost }),
       ...(this.#firstContentAt === undefined ? undefined : { firstContentAt: this.#firstContentAt }),
     };
   }
@@ -137,4 +179,9 @@ export class OpenCall {
       "call",
     );
   }
+}
+
+/** The gateway's own remarks go before those of whoever ran the call. */
+function withNotes({ notes: own }: CallHead, notes: readonly string[]): readonly string[] {
+  return own === undefined ? notes : [...own, ...notes];
 }

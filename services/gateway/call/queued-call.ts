@@ -107,8 +107,8 @@ export class QueuedCall implements WaitingCall {
     }
     const since = this.#deps.replies.interruptedSince;
     if (since === undefined || now - since <= awayMs) return;
-    if (this.#isLeft) this.#close();
-    else this.#happen("interrupted");
+    if (!this.#isLeft) this.#happen("interrupted");
+    else if (this.#close()) this.#endCancelled(false);
   }
 
   restored(): void {
@@ -214,25 +214,28 @@ export class QueuedCall implements WaitingCall {
     const options = ran === "never_ran" ? {} : { shouldRetry: false };
     const error = new GatewayError("timed_out", "The time for this call is up.", options);
     if (ran !== "joined" || this.#ended) return this.#fail(error);
-    this.#answer(errorOutcome(error, this.#call.head.id));
+    this.#answer(errorOutcome(error, this.#call.head.id), true);
     await this.#goOn("joined");
   }
 
   #leave(): void {
     if (this.#ended || this.#isLeft) return;
-    if (isJoinable(this.#call)) void this.#goOn("left");
-    else {
-      if (this.#mayBeQueued) void this.#departure.abandon();
-      this.#close();
-    }
-    this.#call.end({ status: 499, requestId: this.#call.head.id, facts: { ...noFacts, code: "cancelled" } });
+    const goesOn = isJoinable(this.#call);
+    if (!goesOn && this.#mayBeQueued) void this.#departure.abandon();
+    if (!goesOn) this.#close();
+    this.#endCancelled(goesOn);
+    if (goesOn) void this.#goOn("left");
+  }
+
+  #endCancelled(goesOn: boolean): void {
+    this.#call.end({ status: 499, requestId: this.#call.head.id, facts: { ...noFacts, code: "cancelled" }, goesOn });
   }
 
   /** Without its caller the call goes on while others wait for it, and a little longer. */
   async #goOn(why: "left" | "joined"): Promise<void> {
     this.#isLeft = true;
     await this.#departure.abandonAtLast(why === "left" ? "later" : "now", () => this.#ended);
-    this.#close();
+    if (this.#close()) this.#endCancelled(false);
   }
 
   #fail(error: GatewayError): void {
@@ -251,12 +254,15 @@ export class QueuedCall implements WaitingCall {
     else this.#answer(outcome);
   }
 
-  #answer(outcome: Outcome): void {
-    this.#reply.answer(answerFromOutcome(outcome));
+  #answer(outcome: Outcome, goesOn = false): void {
+    const bill = this.#call.billOf(outcome);
+    this.#reply.answer(answerFromOutcome(outcome, bill));
     this.#call.end({
       status: outcome.status,
       requestId: outcome.headers["request-id"] ?? this.#call.head.id,
       facts: outcome,
+      bill,
+      goesOn,
     });
   }
 

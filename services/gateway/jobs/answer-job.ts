@@ -3,6 +3,7 @@ import { errorOutcome } from "#shared/messages/error-outcome.ts";
 import { GatewayError } from "#shared/messages/error.ts";
 import type { Outcome } from "#shared/messages/outcome.ts";
 import { lanes, type Lane } from "#shared/queue/job.ts";
+import { billCall } from "#shared/routing/bill-call.ts";
 import type { StoredJob } from "#shared/store/job-store.ts";
 import { writeAnswer, type Answer } from "../answer.ts";
 import { answerFromOutcome } from "../answer-headers.ts";
@@ -25,7 +26,7 @@ export async function answerWithJob(
   call.handOver();
   const options = { waiterId: head.id, waitMs: preference.waitMs, response };
   const outcome = await awaitOutcome(job, options, deps).catch(() => undefined);
-  const answer = outcome ? endedAnswer(job, outcome) : await pendingAnswer(job, wishes.pathPrefix, deps);
+  const answer = outcome ? endedAnswer(job, outcome, deps) : await pendingAnswer(job, wishes.pathPrefix, deps);
   answer.headers["preference-applied"] = preference.applied;
   writeAnswer(response, head.id, answer);
 }
@@ -38,11 +39,11 @@ export async function jobAnswer(
 ): Promise<Answer> {
   const { waiterId, waitMs, pathPrefix } = asked;
   const outcome = await awaitOutcome(job, { waiterId, waitMs, response: deps.response }, deps);
-  if (outcome) return endedAnswer(job, outcome);
+  if (outcome) return endedAnswer(job, outcome, deps);
   if (Date.now() <= job.expiresAt + graceMs) return pendingAnswer(job, pathPrefix, deps);
   // Nobody has come to say so.
   const error = new GatewayError("timed_out", "The job was not done before it expired.", { shouldRetry: false });
-  return endedAnswer(job, errorOutcome(error, job.callId));
+  return endedAnswer(job, errorOutcome(error, job.callId), deps);
 }
 
 /** What a dispatcher may take to write down that a job has expired. */
@@ -64,8 +65,9 @@ export async function lookAtJob(job: StoredJob, outcome: Outcome | undefined, de
   return { job, outcome, lies, now: Date.now() };
 }
 
-function endedAnswer(job: StoredJob, outcome: Outcome): Answer {
-  const answer = answerFromOutcome(outcome);
+function endedAnswer(job: StoredJob, outcome: Outcome, { prices }: GatewayDeps): Answer {
+  const at = job.createdAt;
+  const answer = answerFromOutcome(outcome, billCall(outcome, { model: job.model, at }, prices));
   answer.headers["x-sluice-job-id"] = jobIdOf(job.callId);
   answer.headers["x-sluice-job-status"] = statusOf({ job, outcome, lies: "absent", now: Date.now() });
   return answer;

@@ -1,5 +1,5 @@
 import { hash, timingSafeEqual } from "node:crypto";
-import type { KeyConfig, LimitsConfig } from "#shared/config/schema.ts";
+import type { BudgetConfig, KeyConfig, LimitsConfig } from "#shared/config/schema.ts";
 
 /** Who a call is made by; everything with an id is scoped to `keyId`. */
 export interface Caller {
@@ -8,6 +8,9 @@ export interface Caller {
   /** Globs over catalogue names; absent: every model. */
   readonly models?: readonly string[];
   readonly limits?: LimitsConfig;
+  readonly budget?: BudgetConfig;
+  /** May read what every key used. */
+  readonly isAdmin?: true;
 }
 
 type KeyMatch = { readonly caller: Caller; readonly refused?: never } | { readonly refused: "expired" | "disabled" };
@@ -55,6 +58,8 @@ function toEntries(keys: readonly KeyConfig[]): Map<string, Entry> {
           keyId: `key:${key.name}`,
           ...(key.models ? { models: key.models } : {}),
           ...(key.limits ? { limits: key.limits } : {}),
+          ...(key.budget ? { budget: key.budget } : {}),
+          ...(key.admin ? { isAdmin: true } : {}),
         },
         expiresAt: key.expiresAt,
         disabled: key.disabled ?? false,

@@ -5,7 +5,8 @@ import { writeError } from "../answer.ts";
 import { acceptCall, type AcceptDeps, type CallEndpoint } from "../call/accept-call.ts";
 import { readOnDisconnect } from "../detach/on-disconnect.ts";
 import { startDetachable } from "../detach/start-detachable.ts";
-import { beginWished, readCallWishes, type BeginDeps } from "../call/begin-wished.ts";
+import { beginWished, readCallWishes, refuseCall, type BeginDeps, type CallWishes } from "../call/begin-wished.ts";
+import type { OpenCall } from "../call/open-call.ts";
 import { StreamedCall } from "../call/streamed-call.ts";
 
 export interface CallRouteDeps extends AcceptDeps, BeginDeps {}
@@ -17,18 +18,26 @@ export function callRoute(endpoint: CallEndpoint, deps: CallRouteDeps): RouteHan
     // From here on the answer is written by whoever runs the call.
     reply.hijack();
     acceptCall(request, reply, acceptDeps)
-      .then((call) => {
-        const wishes = readCallWishes(request);
-        const isDetached = readOnDisconnect(request.headers) === "detach";
-        // A retry of a detached stream is one too.
-        if (wishes && !(isDetached && wishes.preference === undefined)) return beginWished(call, wishes, deps);
-        if (!call.head.stream) deps.queued.start(call);
-        else if (isDetached) return startDetachable(call, deps);
-        else new StreamedCall(call, deps).start();
-        return undefined;
-      })
+      .then((call) => beginCall(call, request, deps))
       .catch((reason: unknown) => refuse(request, reply, { ...acceptDeps, reason }));
   };
+}
+
+function beginCall(call: OpenCall, request: FastifyRequest, deps: CallRouteDeps): Promise<void> | undefined {
+  let wishes: CallWishes | undefined;
+  let isDetached = false;
+  try {
+    wishes = readCallWishes(request);
+    isDetached = readOnDisconnect(request.headers) === "detach";
+  } catch (reason) {
+    return refuseCall(call, toGatewayError(reason));
+  }
+  // A retry of a detached stream is one too.
+  if (wishes && !(isDetached && wishes.preference === undefined)) return beginWished(call, wishes, deps);
+  if (!call.head.stream) deps.queued.start(call);
+  else if (isDetached) return startDetachable(call, deps);
+  else new StreamedCall(call, deps).start();
+  return undefined;
 }
 
 type RefuseDeps = CallRouteDeps & { readonly endpoint: CallEndpoint; readonly reason: unknown };

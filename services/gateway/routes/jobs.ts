@@ -1,6 +1,7 @@
 import type { FastifyRequest, RouteHandlerMethod } from "fastify";
 import { GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import type { StoredJob } from "#shared/store/job-store.ts";
+import { recordSpend } from "#shared/store/record-spend.ts";
 import { writeAnswer, writeJson } from "../answer.ts";
 import { readIdempotencyKey } from "../call/idempotency-key.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
@@ -90,7 +91,10 @@ async function cancelJob(job: StoredJob, deps: GatewayDeps) {
   const settled = await results.settle(job.callId, outcome, "", jobTimes.keepMs);
   if (settled === "already") return results.read(job.callId);
   await results.cancel(job.callId, job.expiresAt);
-  await producer.remove(laneOf(job), job.callId);
+  const removed = await producer.remove(laneOf(job), job.callId);
+  // A provider may have worked on what ran, and nobody will hear for how many tokens.
+  const facts = { ...outcome, code: removed === "removed" ? ("conflict" as const) : outcome.code };
+  recordSpend({ head: job, facts, endedAt: Date.now(), bill: undefined, hold: job.hold, isFree: false }, deps);
   deps.logger.info({ callId: job.callId, keyId: job.keyId }, "job canceled");
   return outcome;
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RouteHandlerMethod } from "fastify";
+import { nanosPerUsd } from "#shared/messages/cost.ts";
 import { GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import type { StoredTrace, TraceStore } from "#shared/store/trace-store.ts";
 import { writeJson } from "../answer.ts";
@@ -58,6 +59,7 @@ function describeTrace(trace: StoredTrace): object {
     ended_at: instant(trace.endedAt),
     queue_ms: trace.queueMs,
     usage: trace.usage ?? null,
+    cost: trace.cost === undefined ? null : describeCost(trace.cost),
     attempts: trace.attempts.map((attempt) => ({
       provider: attempt.provider,
       model: attempt.model,
@@ -76,6 +78,19 @@ function describeTrace(trace: StoredTrace): object {
       ended_at: instant(wait.endedAt),
     })),
     notes: trace.notes,
+  };
+}
+
+/** US dollars, by what they were for. */
+function describeCost(cost: NonNullable<StoredTrace["cost"]>): object {
+  if ("unknown" in cost) return { usd: "unknown", why: cost.unknown };
+  return {
+    usd: cost.total / nanosPerUsd,
+    input_usd: cost.input / nanosPerUsd,
+    output_usd: cost.output / nanosPerUsd,
+    cache_creation_usd: cost.cacheCreation / nanosPerUsd,
+    cache_read_usd: cost.cacheRead / nanosPerUsd,
+    server_tools_usd: cost.serverTools / nanosPerUsd,
   };
 }
 

@@ -4,6 +4,8 @@ import type { Usage } from "#shared/messages/usage.ts";
 
 /** A call as an adapter sees it; values only. */
 export interface ProviderCall {
+  /** `call_…`; what an adapter makes up, a message's id above all, it makes from this. */
+  readonly id: string;
   readonly operation: Operation;
   readonly stream: boolean;
   /** The model as it is written in the body. */
@@ -13,6 +15,35 @@ export interface ProviderCall {
   readonly splices: SpliceRanges;
   /** Beta flags this target is known to refuse; they are left out. */
   readonly refusedBetas: ReadonlySet<string> | undefined;
+  /** What the betas table says of the call's flags on this target; undefined when it carries none. */
+  readonly betas?: SortedBetas;
+}
+
+/** A call's beta flags after the betas table: what goes where. */
+export interface SortedBetas {
+  /** In the header, under the provider's names. */
+  readonly header: readonly string[];
+  /** In the body's `anthropic_beta`, under the provider's names. */
+  readonly body: readonly string[];
+  /** As the caller wrote them. */
+  readonly dropped: readonly string[];
+}
+
+/** What a provider is asked with; made by a credential source, which refreshes it. Secret: never logged. */
+export type Credential =
+  | { readonly kind: "headers"; readonly headers: readonly string[] }
+  | {
+      readonly kind: "aws";
+      readonly accessKeyId: string;
+      readonly secretAccessKey: string;
+      readonly sessionToken?: string;
+    };
+
+/** What an attempt adds to the call. */
+export interface EncodeGiven {
+  readonly credential: Credential | undefined;
+  /** Milliseconds since the epoch; signatures carry it. */
+  readonly now: number;
 }
 
 /** Where a call goes: the model as the provider calls it. */
@@ -29,6 +60,18 @@ export interface UpstreamRequest {
   readonly headers: readonly string[];
   /** The body in pieces, so that a large one is not copied for a small splice. */
   readonly body: readonly Buffer[];
+  /** For the trace: what was left out or adapted for this target, such as `dropped: cache_control`. Never the caller's words. */
+  readonly notes?: readonly string[];
+}
+
+/** What an answer is decoded with beyond its bytes. */
+export interface DecodeContext {
+  readonly callId: string;
+  readonly operation: Operation;
+  /** The model as the caller wrote it: what a translated answer names. */
+  readonly askedModel: string;
+  /** The call's body, for what an answer does not say: an estimate of its input tokens above all. */
+  readonly body: Buffer;
 }
 
 /** Status line and headers of an answer, names in lower case. */
@@ -71,19 +114,45 @@ export interface Failure {
   readonly requestId?: string;
   /** For `beta_refused`: the flags that were named; empty when none was. */
   readonly refusedBetas?: readonly string[];
+  /** An error of another wire as the Messages API's envelope, when its words may go to the caller; `envelope` is false then. */
+  readonly answer?: Buffer;
+  /** When the target may be asked again (milliseconds since the epoch), where the wire says so elsewhere than in `retry-after`. */
+  readonly retryAt?: number;
 }
 
 /** What one provider type's wire needs; pure functions of their arguments. */
 export interface Adapter {
-  /** The HTTP exchange for this call: path, headers, body bytes. */
-  encode(call: ProviderCall, target: AdapterTarget): UpstreamRequest;
+  /** Scheme, host and port that the calls go to. */
+  readonly origin: string;
+  /** Whether token counts can be asked for; where they cannot, they are estimated. */
+  readonly counts: boolean;
+  /**
+   * The HTTP exchange for this call: path, headers, body bytes. Throws `GatewayError` `invalid_request` that names the
+   * member, where this wire cannot say what the caller asks; another target may.
+   */
+  encode(call: ProviderCall, target: AdapterTarget, given: EncodeGiven): UpstreamRequest;
   /** A whole answer as Messages bytes and usage; undefined when it is none, whatever its status says: then classify it. */
-  decode(operation: Operation, head: UpstreamHead, body: Buffer): MessagesAnswer | undefined;
-  createStreamDecoder(): StreamDecoder;
+  decode(context: DecodeContext, head: UpstreamHead, body: Buffer): MessagesAnswer | undefined;
+  createStreamDecoder(context: DecodeContext): StreamDecoder;
   /** True when a stream's answer with this head carries events; otherwise its body is collected and classified. */
   isStream(head: UpstreamHead): boolean;
   /** What went wrong where `decode` found no answer: by the status, or by the error that a success status carried. */
   classify(head: UpstreamHead, body: Buffer): Failure;
   /** The failure that an error event stands for, as if its type's HTTP status had come. */
   classifyEvent(error: { readonly type: string; readonly message: string; readonly details?: unknown }): Failure;
+}
+
+/**
+ * Makes the adapter of a provider. A foreign wire's stream decoder gives Messages events, an upstream error as an `error`
+ * event of the Messages API's type.
+ */
+export type CreateAdapter<Config> = (config: Config) => Adapter;
+
+/** Where a provider's credential comes from; one per provider and process. */
+export interface CredentialSource {
+  /** The credential while it is fresh, without a promise; undefined when it has to be fetched first. */
+  readonly current: Credential | undefined;
+  /** Fetches or refreshes; calls of the same time share one fetch. Rejects with `GatewayError` `bad_gateway`-like code. */
+  get(signal: AbortSignal): Promise<Credential>;
+  close?(): void;
 }

@@ -1,3 +1,4 @@
+import type { GatewayError } from "#shared/messages/error.ts";
 import type { AttemptReason, StreamTrailer } from "#shared/messages/outcome.ts";
 import type { Usage } from "#shared/messages/usage.ts";
 import type { Failure, MessagesAnswer, UpstreamHead } from "../adapters/adapter.ts";
@@ -24,6 +25,8 @@ export interface AttemptEnd {
   /** The whole answer, when there was one: a success, or an error that may be passed on. */
   readonly response?: UpstreamAnswer;
   readonly failure?: Failure;
+  /** Nothing was sent: the target's wire cannot say what the caller asks. */
+  readonly refusal?: GatewayError;
   /** A successful whole answer, decoded. */
   readonly answer?: MessagesAnswer;
   /** Set when bytes of a stream went to the caller: nothing may be tried again. */

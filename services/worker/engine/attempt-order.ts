@@ -1,5 +1,5 @@
 import type { PlannedTarget } from "#shared/routing/plan.ts";
-import type { UpstreamRequest } from "../adapters/adapter.ts";
+import type { DecodeContext, UpstreamRequest } from "../adapters/adapter.ts";
 import type { AttemptEnd } from "./attempt-end.ts";
 import type { CallRun } from "./call-run.ts";
 import type { Provider } from "./provider.ts";
@@ -10,6 +10,8 @@ export interface AttemptOrder {
   readonly target: PlannedTarget;
   readonly provider: Provider;
   readonly request: UpstreamRequest;
+  /** What the answer is decoded with. */
+  readonly context: DecodeContext;
   /** The deadline that those who joined a call have given it, if any. Never rejects. */
   readonly laterDeadline: (callId: string) => Promise<number | undefined>;
   /** The status line came. */

@@ -58,5 +58,10 @@ describe("how long a 429 blocks its target", () => {
       777,
     ],
   ];
-  test.each(rows)("%s", (_, headers, ms) => expect(blockedUntil(headers, now, 777) - now).toBe(ms));
+  test.each(rows)("%s", (_, headers, ms) => expect(blockedUntil(headers, { now, backoffMs: 777 }) - now).toBe(ms));
+
+  test("what the body says goes before what the headers say", () => {
+    const given = { now, backoffMs: 777, retryAt: now + 17_000 };
+    expect(blockedUntil({ "retry-after": "3" }, given) - now).toBe(17_000);
+  });
 });

@@ -6,12 +6,21 @@ const shortestBlockMs = 50;
 /** The limits whose reset counts; the trios of other service tiers say nothing about this call. */
 const limits = ["requests", "tokens", "input-tokens", "output-tokens"] as const;
 
+export interface BlockGiven {
+  readonly now: number;
+  /** The caller's own, for an answer without a hint. */
+  readonly backoffMs: number;
+  /** What the answer's body says, in milliseconds since the epoch. */
+  readonly retryAt?: number | undefined;
+}
+
 /**
- * Until when a target that answered 429 is blocked (milliseconds since the epoch): `retry-after-ms`, `retry-after` in
- * seconds or as a date, the reset of the limits that are used up, else the caller's own back-off.
+ * Until when a target that answered 429 is blocked (milliseconds since the epoch): what its body says, `retry-after-ms`,
+ * `retry-after` in seconds or as a date, the reset of the limits that are used up, else the back-off.
  */
-export function blockedUntil(headers: Readonly<Record<string, string>>, now: number, backoffMs: number): number {
-  const hinted = readRetryAfter(headers, now) ?? readReset(headers, now);
+export function blockedUntil(headers: Readonly<Record<string, string>>, given: BlockGiven): number {
+  const { now, backoffMs, retryAt } = given;
+  const hinted = retryAt ?? readRetryAfter(headers, now) ?? readReset(headers, now);
   if (hinted === undefined) return now + backoffMs;
   return now + Math.min(longestBlockMs, Math.max(shortestBlockMs, hinted - now));
 }

@@ -19,6 +19,10 @@ export interface CallRun {
   readonly notes: string[];
   /** How each target's latest attempt ended. */
   readonly ends: Map<PlannedTarget, AttemptEnd>;
+  /** Beta flags that a target was not sent. */
+  droppedBetas: Map<PlannedTarget, readonly string[]> | undefined;
+  /** Whether its body may hold another family's reasoning; undefined until that was looked for. */
+  mayHoldForeign: boolean | undefined;
   /** Targets this call asks no more. */
   readonly struck: Set<PlannedTarget>;
   /** Whether a sent but unanswered attempt has been repeated. */
@@ -27,6 +31,11 @@ export interface CallRun {
   isUnanswered: boolean;
   /** The exchange in hand, for cancelling. */
   exchange: Exchange | undefined;
+}
+
+/** A remark for the trace; said once. */
+export function noteOnce(run: CallRun, note: string): void {
+  if (!run.notes.includes(note)) run.notes.push(note);
 }
 
 /** A new run; `sentBefore` is what a lost worker had asked already. */
@@ -40,6 +49,8 @@ export function createCallRun(
     attempts: sentBefore ? [lostAttempt(sentBefore)] : [],
     waits: [],
     ends: new Map(),
+    droppedBetas: undefined,
+    mayHoldForeign: undefined,
     struck: new Set(),
     rerunUsed: sentBefore !== undefined || call.head.rerunUsed === true,
     isUnanswered: sentBefore !== undefined,

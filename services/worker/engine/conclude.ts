@@ -33,15 +33,19 @@ export function conclude(run: CallRun, deps: PickDeps): Verdict {
   if (obstacles.blockedUntil !== undefined) return blocked(run, obstacles, endWith("rate_limited")?.[1]);
   const failing = endWith("overloaded", "connect_failed");
   if (failing || obstacles.brokenUntil !== undefined) return overloaded(obstacles, failing?.[1]);
-  return concludeByAnswers(obstacles, endWith);
+  return concludeByAnswers(run, obstacles, endWith);
 }
 
 type FindEnd = (...reasons: AttemptReason[]) => readonly [PlannedTarget, AttemptEnd] | undefined;
 
-function concludeByAnswers(obstacles: Obstacles, endWith: FindEnd): Verdict {
+function concludeByAnswers(run: CallRun, obstacles: Obstacles, endWith: FindEnd): Verdict {
   const answered = endWith("server_error", "stream_error") ?? endWith("not_found", "forbidden");
   if (answered) return { kind: "delivered", target: answered[0], end: answered[1] };
-  if (obstacles.isAnyOut || endWith("credential_refused", "account_exhausted")) return accountRefused();
+  if (obstacles.isAnyOut || endWith("credential_refused", "account_exhausted", "no_credential"))
+    return accountRefused();
+  // Every target was left because of what the caller asks; the first one says what.
+  const refusal = [...run.ends.values()].find((end) => end.refusal !== undefined)?.refusal;
+  if (refusal) return { kind: "refused", error: refusal };
   return { kind: "refused", error: new GatewayError("internal", "No provider could be asked.") };
 }
 
@@ -71,7 +75,7 @@ export function concludeStop(run: CallRun, reason: AttemptReason, end?: AttemptE
 /** A thread lives on one target: where that is not to be had, its client begins anew with the whole conversation. */
 function isUnreachable(obstacles: Obstacles, endWith: FindEnd): boolean {
   if (obstacles.blockedUntil !== undefined || obstacles.brokenUntil !== undefined || obstacles.isAnyOut) return true;
-  return endWith("connect_failed", "credential_refused", "account_exhausted") !== undefined;
+  return endWith("connect_failed", "credential_refused", "account_exhausted", "no_credential") !== undefined;
 }
 
 function threadLost(): Verdict {

@@ -17,9 +17,9 @@ export function createCounterless(): Counterless {
   };
 }
 
-/** A 404 that is not the API's own: the path does not exist there. An unknown model is answered with an envelope. */
+/** A 404 that is not the API's own: the path does not exist there. An unknown model is answered in words. */
 export function hasNoCounter(end: AttemptEnd): boolean {
-  return end.reason === "not_found" && end.failure?.envelope === false;
+  return end.reason === "not_found" && end.failure?.envelope === false && end.failure.answer === undefined;
 }
 
 /** Whether a count came to nothing only because nobody it could be given to can count. */

@@ -3,7 +3,7 @@ import { attemptReasons, type AttemptReason } from "#shared/messages/outcome.ts"
 import { decideNext, healthMark, type EngineRules, type NextMove, type Situation } from "./decide-next.ts";
 
 const rules: EngineRules = { rerunSent: true, sameTargetRetries: 1 };
-const fresh = { begun: false, retriesHere: 0, rerunUsed: false, betasToDrop: false };
+const fresh = { sent: true, begun: false, retriesHere: 0, rerunUsed: false, betasToDrop: false };
 
 function decide(reason: AttemptReason, more: Partial<Situation> = {}, given: Partial<EngineRules> = {}): NextMove {
   return decideNext({ ...fresh, reason, ...more }, { ...rules, ...given });
@@ -22,6 +22,7 @@ describe("the first time", () => {
     ["a stream that is cut before content is run once more", "stream_cut", "rerun"],
     ["an error event before content is tried again", "stream_error", "retry_same"],
     ["a refused credential goes to the next target", "credential_refused", "next"],
+    ["a credential that is not to be had goes to the next target", "no_credential", "next"],
     ["an exhausted account goes to the next target", "account_exhausted", "next"],
     ["an unknown model goes to the next target", "not_found", "next"],
     ["a forbidden model goes to the next target", "forbidden", "next"],
@@ -37,6 +38,10 @@ describe("the first time", () => {
     expect(decide("beta_refused", { betasToDrop: true })).toBe("retry_without_betas");
     expect(decide("beta_refused")).toBe("deliver");
   });
+});
+
+test("what a target's wire cannot say goes to the next target", () => {
+  expect(decide("invalid_request", { sent: false })).toBe("next");
 });
 
 describe("after that", () => {

@@ -17,6 +17,8 @@ export type NextMove =
 
 export interface Situation {
   readonly reason: AttemptReason;
+  /** Whether a byte may have reached the provider. */
+  readonly sent: boolean;
   /** Whether bytes of a stream went to the caller. */
   readonly begun: boolean;
   /** How often this target has been retried in this call after it answered with a failure. */
@@ -53,6 +55,7 @@ const rows: Readonly<Record<AttemptReason, Row>> = {
   stream_error: { next: "retry_same", health: "failure" },
   stream_cut: { next: "rerun", health: "failure" },
   credential_refused: { next: "next", health: "none" },
+  no_credential: { next: "next", health: "none" },
   account_exhausted: { next: "next", health: "none" },
   not_found: { next: "next", health: "none" },
   forbidden: { next: "next", health: "none" },
@@ -67,6 +70,8 @@ const rows: Readonly<Record<AttemptReason, Row>> = {
 /** The one place that decides on retry, failover and giving up. Pure. */
 export function decideNext(situation: Situation, rules: EngineRules): NextMove {
   if (situation.begun) return "deliver";
+  // What one target's wire cannot say, another's may.
+  if (situation.reason === "invalid_request" && !situation.sent) return "next";
   const { next } = rows[situation.reason];
   if (next === "retry_same") return situation.retriesHere < rules.sameTargetRetries ? next : "next";
   if (next === "retry_without_betas") return situation.betasToDrop ? next : "deliver";

@@ -13,13 +13,16 @@ export interface Seen {
 /** The end of an attempt whose answer came with all its bytes. */
 export function endOfAnswer(order: AttemptOrder, response: UpstreamAnswer, seen: Seen): AttemptEnd {
   const { adapter } = order.provider;
-  const { operation } = order.run.head;
   const { head, body } = response;
   const base = { ...seenOf({ ...seen, head }), response };
-  const answer = adapter.decode(operation, head, body);
-  if (answer) return { ...base, reason: "ok", answer };
-  const failure = adapter.classify(head, body);
-  return { ...base, ...failureOf(failure), failure };
+  try {
+    const answer = adapter.decode(order.context, head, body);
+    if (answer) return { ...base, reason: "ok", answer };
+    const failure = adapter.classify(head, body);
+    return { ...base, ...failureOf(failure), failure };
+  } catch {
+    return { ...base, reason: "server_error", detail: "an answer that cannot be read" };
+  }
 }
 
 /** The end of an attempt that an error event stands for, before any content. */
@@ -34,7 +37,7 @@ export function endOfFailure(failure: ExchangeFailure, seen: Seen): AttemptEnd {
 
 /** What an attempt's end says in any case. */
 export function seenOf(seen: Seen): Omit<AttemptEnd, "reason"> {
-  const requestId = seen.head?.headers["request-id"];
+  const requestId = seen.head && upstreamRequestId(seen.head.headers);
   return {
     sent: true,
     startedAt: seen.startedAt,
@@ -43,6 +46,11 @@ export function seenOf(seen: Seen): Omit<AttemptEnd, "reason"> {
     ...(seen.head ? { status: seen.head.status, headers: seen.head.headers } : {}),
     ...(requestId === undefined ? {} : { upstreamRequestId: requestId }),
   };
+}
+
+/** By the name that each vendor gives it. */
+function upstreamRequestId(headers: UpstreamHead["headers"]): string | undefined {
+  return headers["request-id"] ?? headers["x-amzn-requestid"] ?? headers["x-request-id"] ?? headers["apim-request-id"];
 }
 
 function failureOf(failure: Failure): { readonly reason: AttemptReason; readonly detail?: string } {

@@ -1,6 +1,8 @@
 import type { EngineConfig } from "#shared/config/schema.ts";
+import type { Catalogue } from "#shared/routing/catalogue.ts";
 import type { TargetBoard } from "#shared/store/target-board.ts";
 import type { Metrics } from "#shared/telemetry/metrics.ts";
+import { createBetaTable, type BetaTable } from "../adapters/betas.ts";
 import { createAttemptMetrics, type AttemptMetrics } from "./attempt-metrics.ts";
 import type { AttemptOrder } from "./attempt-order.ts";
 import { createBetaMemory, type BetaMemory } from "./beta-memory.ts";
@@ -14,18 +16,20 @@ import type { Providers } from "./provider.ts";
 export interface EngineDeps {
   readonly config: EngineConfig;
   readonly providers: Providers;
+  readonly catalogue: Catalogue;
   readonly board: TargetBoard;
   readonly breaker: Breaker;
   readonly limits: Limits;
   readonly probes: Probes;
   readonly paces: Paces;
   readonly betas: BetaMemory;
+  readonly betaTable: BetaTable;
   readonly metrics: Metrics;
   readonly laterDeadline: AttemptOrder["laterDeadline"];
   readonly attemptMetrics: AttemptMetrics;
 }
 
-type GivenDeps = Pick<EngineDeps, "config" | "providers" | "board" | "metrics" | "laterDeadline">;
+type GivenDeps = Pick<EngineDeps, "config" | "providers" | "catalogue" | "board" | "metrics" | "laterDeadline">;
 
 export function createEngineDeps(given: GivenDeps): EngineDeps {
   const { board, metrics, providers } = given;
@@ -38,6 +42,7 @@ export function createEngineDeps(given: GivenDeps): EngineDeps {
     probes: createProbes(board),
     paces: createPaces((provider) => providers.get(provider)?.config.connections ?? Number.POSITIVE_INFINITY),
     betas: createBetaMemory(),
+    betaTable: createBetaTable(),
     attemptMetrics: createAttemptMetrics(metrics),
   };
 }

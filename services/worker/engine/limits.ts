@@ -5,8 +5,8 @@ import { targetKey } from "./target-key.ts";
 
 /** What the fleet must know of a target after an attempt, beside its breaker. */
 export interface Limits {
-  /** A 429: blocks the target and says until when. */
-  limited(target: Target, headers: Readonly<Record<string, string>>): number;
+  /** A 429: blocks the target and says until when; `retryAt` where its wire says so outside of the headers. */
+  limited(target: Target, headers: Readonly<Record<string, string>>, retryAt?: number): number;
   /** Our credential was refused there. */
   credentialRefused(target: Target): void;
   /** The account of the target's provider has no money, or is on hold. */
@@ -26,11 +26,11 @@ export function createLimits(board: TargetBoard, onMark: (target: Target, reason
   /** 429s in a row, for providers that do not say how long to wait. */
   const refusals = new Map<string, number>();
   return {
-    limited: (target, headers) => {
+    limited: (target, headers, retryAt) => {
       const key = targetKey(target);
       const before = refusals.get(key) ?? 0;
       refusals.set(key, before + 1);
-      const until = blockedUntil(headers, Date.now(), backoffMs(before));
+      const until = blockedUntil(headers, { now: Date.now(), backoffMs: backoffMs(before), retryAt });
       board.block(target, until, "rate_limited");
       onMark(target, "rate_limited");
       return until;

@@ -56,7 +56,7 @@ function toAttempt({ target, end, isRerun }: MadeAttempt): Attempt {
 function markLimits({ target, end }: MadeAttempt, run: CallRun, { limits }: EngineDeps): void {
   const limited = limitTarget(target, run.head.operation);
   if (end.reason === "ok") limits.succeeded(limited);
-  else if (end.reason === "rate_limited") limits.limited(limited, end.headers ?? {});
+  else if (end.reason === "rate_limited") limits.limited(limited, end.headers ?? {}, end.failure?.retryAt);
   else if (end.reason === "credential_refused") limits.credentialRefused(limited);
   else if (end.reason === "account_exhausted") limits.accountExhausted(target);
 }

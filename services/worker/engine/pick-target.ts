@@ -1,7 +1,7 @@
 import type { PlannedTarget } from "#shared/routing/plan.ts";
 import type { TargetBoard } from "#shared/store/target-board.ts";
 import { availabilityOf, free, type Availability } from "./availability.ts";
-import type { CallRun } from "./call-run.ts";
+import { noteOnce, type CallRun } from "./call-run.ts";
 import type { Paces } from "./pace.ts";
 import { probeHoldMs, rampStepMs, type Probe, type Probes } from "./probe.ts";
 import { limitTarget } from "./target-key.ts";
@@ -41,10 +41,6 @@ export async function pickTarget(
     if (probe) return { target, probe };
   }
   return undefined;
-}
-
-function noteOnce(run: CallRun, note: string): void {
-  if (!run.notes.includes(note)) run.notes.push(note);
 }
 
 /** The same without a promise, for the usual case: the first target is free and nothing is on trial. */

@@ -2,15 +2,16 @@ import { fullJitter } from "#shared/runtime/backoff.ts";
 import { sleep } from "#shared/runtime/deadline.ts";
 import type { Wait } from "#shared/messages/outcome.ts";
 import type { PlannedTarget } from "#shared/routing/plan.ts";
-import { splitBetas } from "../adapters/beta-flags.ts";
 import type { AttemptEnd } from "./attempt-end.ts";
 import type { AttemptOrder, MakeAttempt } from "./attempt-order.ts";
+import { sentBetas } from "./call-betas.ts";
 import type { CallRun } from "./call-run.ts";
 import { conclude, concludeStop, type Verdict } from "./conclude.ts";
 import { decideNext, type EngineRules, type NextMove } from "./decide-next.ts";
 import type { EngineDeps } from "./engine-deps.ts";
 import { noteEnd } from "./note-end.ts";
 import type { Pace } from "./pace.ts";
+import { prepareAttempt, type PreparedAttempt } from "./prepare-attempt.ts";
 import { limitTarget } from "./target-key.ts";
 import { availability, findObstacles, pickFreeTarget, pickTarget, type Picked } from "./pick-target.ts";
 
@@ -24,7 +25,8 @@ interface Progress {
   isRerun: boolean;
   readonly retries: Map<PlannedTarget, number>;
   waitedMs: number;
-  areBetasDropped: boolean;
+  /** Targets that were asked again without the flags they refused. */
+  readonly betasDropped: Set<PlannedTarget>;
 }
 
 /** Makes attempts until the call has its answer or nothing more may be tried. Never rejects. */
@@ -47,7 +49,7 @@ export async function runAttempts(run: CallRun, makeAttempt: MakeAttempt, deps: 
 }
 
 function createProgress(run: CallRun): Progress {
-  return { preferred: undefined, isRerun: run.isUnanswered, retries: new Map(), waitedMs: 0, areBetasDropped: false };
+  return { preferred: undefined, isRerun: run.isUnanswered, retries: new Map(), waitedMs: 0, betasDropped: new Set() };
 }
 
 async function pick(run: CallRun, progress: Progress, deps: EngineDeps): Promise<Picked | undefined> {
@@ -69,12 +71,15 @@ interface Step {
 async function tryTarget(step: Step, deps: EngineDeps): Promise<Verdict | undefined> {
   const { run, progress, picked } = step;
   const { target } = picked;
-  const order = makeOrder(run, picked, deps);
-  if (!order) {
+  const preparing = prepareAttempt(run, target, deps);
+  const prepared = preparing instanceof Promise ? await preparing : preparing;
+  if (!prepared) {
     picked.probe?.end();
     run.struck.add(target);
     return undefined;
   }
+  if ("reason" in prepared) return endUnsent(step, prepared, deps);
+  const order = makeOrder(step, prepared, deps);
   const { isRerun } = progress;
   progress.isRerun = false;
   if (isRerun) deps.metrics.possibleDoubleChargeTotal.inc({ provider: target.provider, model: target.model });
@@ -88,13 +93,15 @@ async function tryTarget(step: Step, deps: EngineDeps): Promise<Verdict | undefi
   const move = decideNext(
     {
       reason: end.reason,
+      sent: end.sent,
       begun: end.begun !== undefined,
       retriesHere: progress.retries.get(target) ?? 0,
       rerunUsed: run.rerunUsed,
-      betasToDrop: !progress.areBetasDropped && betasToDrop(step, end, deps).length > 0,
+      betasToDrop: !progress.betasDropped.has(target) && betasToDrop(run, prepared, end).length > 0,
     },
     rulesOf(order, deps),
   );
+  if (move === "retry_without_betas") deps.betas.remember(target, betasToDrop(run, prepared, end), Date.now());
   return follow(move, { ...step, end }, deps);
 }
 
@@ -103,24 +110,19 @@ function paceOf({ head }: CallRun, target: PlannedTarget, { paces }: EngineDeps)
   return head.operation === "messages" ? paces.of(target) : undefined;
 }
 
-function makeOrder(run: CallRun, picked: Picked, deps: EngineDeps): AttemptOrder | undefined {
-  const { target } = picked;
-  const provider = deps.providers.get(target.provider);
-  if (!provider) return undefined;
-  const { head } = run;
-  const request = provider.adapter.encode(
-    {
-      operation: head.operation,
-      stream: head.stream,
-      askedModel: head.askedModel,
-      headers: head.headers,
-      body: run.body,
-      splices: head.splices,
-      refusedBetas: deps.betas.refused(target, Date.now()),
-    },
-    target,
-  );
-  return { run, target, provider, request, laterDeadline: deps.laterDeadline, ...probeHooks(run, picked, deps) };
+/** Nothing went out, so a rerun is still to be made. */
+function endUnsent(step: Step, end: AttemptEnd, deps: EngineDeps): Promise<Verdict | undefined> {
+  const { run, picked } = step;
+  noteEnd({ target: picked.target, end, isRerun: false, probe: picked.probe }, run, deps);
+  const situation = { reason: end.reason, sent: false, begun: false, retriesHere: 0, betasToDrop: false };
+  const move = decideNext({ ...situation, rerunUsed: run.rerunUsed }, deps.config);
+  return follow(move, { ...step, end }, deps);
+}
+
+function makeOrder({ run, picked }: Step, prepared: PreparedAttempt, deps: EngineDeps): AttemptOrder {
+  const { provider, request, call: context } = prepared;
+  const { laterDeadline } = deps;
+  return { run, target: picked.target, provider, request, context, laterDeadline, ...probeHooks(run, picked, deps) };
 }
 
 type ProbeHooks = Pick<AttemptOrder, "onStatus" | "onContent">;
@@ -166,8 +168,7 @@ async function follow(
     case "retry_same":
       return retrySame(step, deps);
     case "retry_without_betas":
-      deps.betas.remember(target, betasToDrop(step, end, deps), Date.now());
-      progress.areBetasDropped = true;
+      progress.betasDropped.add(target);
       run.notes.push("betas_dropped");
       progress.preferred = target;
       return undefined;
@@ -202,12 +203,11 @@ function nextFree(run: CallRun, after: PlannedTarget, deps: EngineDeps): Planned
   );
 }
 
-/** The flags that were refused and that the request still carried. */
-function betasToDrop({ run, picked }: Step, end: AttemptEnd, deps: EngineDeps): readonly string[] {
+/** The flags that were refused and that the request carried; every one of them where the refusal names none. */
+function betasToDrop(run: CallRun, { call }: PreparedAttempt, end: AttemptEnd): readonly string[] {
   const refused = end.failure?.refusedBetas;
   if (!refused) return [];
-  const known = deps.betas.refused(picked.target, Date.now());
-  const sent = splitBetas(run.head.headers["anthropic-beta"]).filter((flag) => !known?.has(flag));
+  const sent = sentBetas(run, call.betas);
   return refused.length === 0 ? sent : sent.filter((flag) => refused.includes(flag));
 }
 

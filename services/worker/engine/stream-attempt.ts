@@ -5,9 +5,10 @@ import { createStreamObserver, type StreamObserver } from "#shared/messages/stre
 import type { StreamSink } from "#shared/rpc/call-handler.ts";
 import type { Failure, StreamDecoder, UpstreamHead } from "../adapters/adapter.ts";
 import { Exchange, type ExchangeFailure, type ExchangeReceiver } from "../upstream/exchange.ts";
-import { returnedHeaders } from "../upstream/returned-headers.ts";
+import { streamHeaders } from "../upstream/returned-headers.ts";
 import type { AttemptEnd, BegunStream } from "./attempt-end.ts";
 import type { AttemptOrder, MakeAttempt } from "./attempt-order.ts";
+import { withDroppedBetas } from "./call-betas.ts";
 import { createBodyCollector, type BodyCollector } from "./body-collector.ts";
 import { endOfAnswer, endOfEvent, endOfFailure, seenOf, type Seen } from "./end-of-attempt.ts";
 
@@ -76,7 +77,7 @@ class StreamAttempt implements ExchangeReceiver {
     this.#to = deps.to;
     this.#limits = deps.limits;
     this.#settle = settle;
-    this.#decoder = deps.order.provider.adapter.createStreamDecoder();
+    this.#decoder = deps.order.provider.adapter.createStreamDecoder(deps.order.context);
     this.#exchange = new Exchange(this);
   }
 
@@ -111,8 +112,18 @@ class StreamAttempt implements ExchangeReceiver {
 
   data(chunk: Buffer): void {
     if (this.#collector) return this.#collect(chunk, this.#collector);
-    const bytes = this.#decoder.push(chunk);
+    const bytes = this.#decode(chunk);
     if (bytes !== undefined) this.#take(bytes);
+  }
+
+  #decode(chunk: Buffer | undefined): Buffer | undefined {
+    try {
+      return chunk === undefined ? this.#decoder.end() : this.#decoder.push(chunk);
+    } catch {
+      this.#cut("stream_cut", "bytes that cannot be read");
+      this.#exchange.abort("bytes that cannot be read");
+      return undefined;
+    }
   }
 
   end(): void {
@@ -122,7 +133,7 @@ class StreamAttempt implements ExchangeReceiver {
       const end = endOfAnswer(this.#order, response, this.#seen());
       return this.#finish(end.reason === "ok" ? noStream(this.#seen()) : end);
     }
-    const rest = this.#decoder.end();
+    const rest = this.#decode(undefined);
     if (rest !== undefined) this.#take(rest);
     this.#cut("stream_cut", "ended without message_stop");
   }
@@ -170,7 +181,7 @@ class StreamAttempt implements ExchangeReceiver {
     sink.onDrain = () => this.#exchange.resume();
     sink.head({
       status: this.#head.status,
-      headers: returnedHeaders(this.#head.headers, order.run.head.id),
+      headers: withDroppedBetas(streamHeaders(this.#head.headers, order.run.head.id), order.run, order.target),
       provider: order.target.provider,
       model: order.target.catalogueModel,
       attempts: order.run.attempts.length + 1,

@@ -5,6 +5,7 @@ import type { Usage } from "#shared/messages/usage.ts";
 import type { PlannedTarget } from "#shared/routing/plan.ts";
 import { returnedHeaders } from "../upstream/returned-headers.ts";
 import type { AttemptEnd } from "./attempt-end.ts";
+import { withDroppedBetas } from "./call-betas.ts";
 import type { CallRun } from "./call-run.ts";
 import type { Verdict } from "./conclude.ts";
 
@@ -30,7 +31,7 @@ function success(run: CallRun, { target, end }: Delivered): Outcome {
   return {
     ...factsOf(run, { code: "ok", target, ...(answer?.usage ? { usage: answer.usage } : {}) }),
     status: end.status ?? 200,
-    headers: returnedHeaders(end.headers ?? {}, run.head.id),
+    headers: withDroppedBetas(jsonHeaders(end.headers ?? {}, run.head.id), run, target),
     body: answer?.body ?? Buffer.alloc(0),
   };
 }
@@ -40,6 +41,11 @@ function asItCame(run: CallRun, { target, end }: Delivered): Outcome {
   const facts = factsOf(run, { code: "upstream", target });
   const { response, failure } = end;
   const status = failure?.status ?? end.status ?? 500;
+  if (failure?.answer) {
+    const headers = { ...returnedHeaders(end.headers ?? {}, run.head.id), "content-type": jsonType };
+    withDroppedBetas(headers, run, target);
+    return { ...facts, status, headers, body: withRequestId(failure.answer, run.head.id) };
+  }
   if (!response || !failure?.envelope) {
     const error = new GatewayError(
       codeOfStatus(status),
@@ -50,7 +56,7 @@ function asItCame(run: CallRun, { target, end }: Delivered): Outcome {
   return {
     ...facts,
     status,
-    headers: returnedHeaders(response.head.headers, failure.requestId ?? run.head.id),
+    headers: withDroppedBetas(returnedHeaders(response.head.headers, failure.requestId ?? run.head.id), run, target),
     body: response.body,
   };
 }
@@ -62,12 +68,39 @@ function refusedOutcome(run: CallRun, { error, as, blockedUntil, stoodBack }: Re
     ...(stoodBack ? { stoodBack } : {}),
   };
   // The provider's words say more than ours where they mean the same.
-  if (!as?.response || !as.failure?.envelope || as.failure.status !== error.status) return { ...own, ...until };
+  const words = as && wordsOf(as, run.head.id);
+  if (!words || !as.response || as.failure?.status !== error.status) return { ...own, ...until };
   const { "retry-after-ms": _, ...headers } = returnedHeaders(
     as.response.head.headers,
     as.failure.requestId ?? run.head.id,
   );
-  return { ...own, headers: { ...headers, ...errorHeaders(error) }, body: as.response.body, ...until };
+  return {
+    ...own,
+    headers: { ...headers, "content-type": jsonType, ...errorHeaders(error) },
+    body: words,
+    ...until,
+  };
+}
+
+const jsonType = "application/json";
+
+/** A translated answer is JSON, whatever its original was. */
+function jsonHeaders(headers: Readonly<Record<string, string>>, requestId: string): Record<string, string> {
+  const returned = returnedHeaders(headers, requestId);
+  if (!(returned["content-type"] ?? "").toLowerCase().startsWith(jsonType)) returned["content-type"] = jsonType;
+  return returned;
+}
+
+/** The provider's words, if they may go to the caller. */
+function wordsOf({ response, failure }: AttemptEnd, requestId: string): Buffer | undefined {
+  if (failure?.answer) return withRequestId(failure.answer, requestId);
+  return failure?.envelope ? response?.body : undefined;
+}
+
+/** An envelope that an adapter made, with the id that its header has. */
+function withRequestId(envelope: Buffer, requestId: string): Buffer {
+  const value = JSON.parse(envelope.toString("utf8")) as object;
+  return Buffer.from(JSON.stringify({ ...value, request_id: requestId }));
 }
 
 function ownOutcome(run: CallRun, error: GatewayError): Outcome {

@@ -9,6 +9,15 @@ const returned: ReadonlySet<string> = new Set([
   "anthropic-workspace-id",
 ]);
 
+/** The headers of a stream's answer: events, whatever the wire of their origin. */
+export function streamHeaders(headers: Readonly<Record<string, string>>, ownRequestId: string): Record<string, string> {
+  const kept = returnedHeaders(headers, ownRequestId);
+  if (!(kept["content-type"] ?? "").toLowerCase().startsWith(eventStream)) kept["content-type"] = eventStream;
+  return kept;
+}
+
+const eventStream = "text/event-stream";
+
 /** Those headers of an upstream answer that go to the caller; `request-id` is ours where the upstream sent none. */
 export function returnedHeaders(
   headers: Readonly<Record<string, string>>,

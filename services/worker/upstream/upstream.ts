@@ -24,8 +24,8 @@ const tcpKeepAliveMs = 30_000;
 /** Below this a copy is cheaper than writing a body in pieces. */
 const joinBelowBytes = 256 * 1024;
 
-export function createUpstream(baseUrl: string, options: UpstreamOptions): Upstream {
-  const pool = new Pool(new URL(baseUrl).origin, {
+export function createUpstream(origin: string, options: UpstreamOptions): Upstream {
+  const pool = new Pool(origin, {
     connections: options.connections,
     pipelining: 1,
     allowH2: false,

@@ -9,6 +9,8 @@ import { createStreamDecoder } from "./stream-decoder.ts";
 export function createAnthropicAdapter(config: AnthropicProviderConfig): Adapter {
   const wire: AnthropicWire = { pathPrefix: pathPrefixOf(config.baseUrl), fixedHeaders: fixedHeadersOf(config) };
   return {
+    origin: new URL(config.baseUrl).origin,
+    counts: true,
     encode: (call, target) => encode(wire, call, target),
     decode,
     createStreamDecoder,

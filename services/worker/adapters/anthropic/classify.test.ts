@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Operation } from "#shared/messages/call.ts";
-import type { Failure, FailureReason } from "../adapter.ts";
+import type { DecodeContext, Failure, FailureReason } from "../adapter.ts";
 import { classify, classifyEvent, isStream } from "./classify.ts";
 import { decode } from "./decode.ts";
 
@@ -14,7 +14,11 @@ interface Given {
 function failureOf({ status = 200, headers = {}, body = "", operation = "messages" }: Given): Failure | undefined {
   const head = { status, headers };
   const bytes = Buffer.from(body);
-  return decode(operation, head, bytes) ? undefined : classify(head, bytes);
+  return decode(contextOf(operation), head, bytes) ? undefined : classify(head, bytes);
+}
+
+function contextOf(operation: Operation): DecodeContext {
+  return { callId: "call_1", operation, askedModel: "claude-x", body: Buffer.from("{}") };
 }
 
 const envelope = (type: string, message = "m", details?: Readonly<Record<string, unknown>>): string =>
@@ -29,7 +33,7 @@ describe("a success", () => {
     const body = Buffer.from(
       '{"type":"message","id":"msg_1","container":{"id":"c_1"},"usage":{"input_tokens":3,"output_tokens":null}}',
     );
-    const answer = decode("messages", { status: 200, headers: {} }, body);
+    const answer = decode(contextOf("messages"), { status: 200, headers: {} }, body);
     expect(answer?.body).toBe(body);
     expect(answer).toMatchObject({
       messageId: "msg_1",

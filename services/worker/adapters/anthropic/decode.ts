@@ -1,15 +1,14 @@
-import type { Operation } from "#shared/messages/call.ts";
 import { readMessageFacts } from "#shared/messages/message-facts.ts";
-import type { MessagesAnswer, UpstreamHead } from "../adapter.ts";
+import type { DecodeContext, MessagesAnswer, UpstreamHead } from "../adapter.ts";
 import { isEncoded } from "./is-encoded.ts";
 
 /**
  * The answer's bytes as they came, with what we need to know of them. Undefined for an error status, and for a success
  * status with an error document, a page, half a document or compressed bytes behind it.
  */
-export function decode(operation: Operation, head: UpstreamHead, body: Buffer): MessagesAnswer | undefined {
+export function decode(context: DecodeContext, head: UpstreamHead, body: Buffer): MessagesAnswer | undefined {
   if (head.status < 200 || head.status >= 300 || isEncoded(head)) return undefined;
-  if (operation === "count_tokens") return isCount(body) ? { body } : undefined;
+  if (context.operation === "count_tokens") return isCount(body) ? { body } : undefined;
   const { type, id, usage, containerId } = readMessageFacts(body);
   if (type !== "message") return undefined;
   return {

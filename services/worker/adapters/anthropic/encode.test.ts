@@ -19,7 +19,7 @@ const config: AnthropicProviderConfig = {
 
 interface Given {
   readonly config?: Partial<AnthropicProviderConfig>;
-  readonly call?: Partial<ProviderCall>;
+  readonly call?: Partial<Omit<ProviderCall, "id">>;
   readonly headers?: Partial<ForwardedHeaders>;
   readonly model?: string;
 }
@@ -27,6 +27,7 @@ interface Given {
 function encode(given: Given = {}): UpstreamRequest {
   const facts = readBody(body, "messages");
   const call: ProviderCall = {
+    id: "call_1",
     operation: "messages",
     stream: false,
     askedModel: facts.model,
@@ -37,7 +38,7 @@ function encode(given: Given = {}): UpstreamRequest {
     ...given.call,
   };
   const adapter = createAnthropicAdapter({ ...config, ...given.config });
-  return adapter.encode(call, { provider: "p", model: given.model ?? "claude-x" });
+  return adapter.encode(call, { provider: "p", model: given.model ?? "claude-x" }, { credential: undefined, now: 0 });
 }
 
 function header(request: UpstreamRequest, name: string): string[] {

@@ -41,7 +41,7 @@ function encodeHeaders(wire: AnthropicWire, call: ProviderCall): string[] {
     "identity",
   ];
   if (headers["user-agent"] !== undefined) encoded.push("user-agent", headers["user-agent"]);
-  const betas = encodeBetas(headers, call.refusedBetas);
+  const betas = call.betas ? call.betas.header.join(",") || undefined : encodeBetas(headers, call.refusedBetas);
   if (betas !== undefined) encoded.push("anthropic-beta", betas);
   return wire.fixedHeaders.length === 0 ? encoded : withFixed(wire.fixedHeaders, encoded);
 }

@@ -1,0 +1,70 @@
+import type { SluiceConfig } from "#shared/config/schema.ts";
+import { describe, expect, test } from "vitest";
+import { createCatalogue } from "./catalogue.ts";
+import { createPriceBook, type PriceBook } from "./price-book.ts";
+
+const common = { baseUrl: "http://127.0.0.1:9", headers: {}, connections: 1, threads: false, models: {} };
+
+const providers: SluiceConfig["providers"] = {
+  vendor: { ...common, type: "anthropic", auth: "x-api-key" },
+  "vertex-global": { ...common, type: "vertex", project: "p", region: "global" },
+  "vertex-eu": { ...common, type: "vertex", project: "p", region: "eu" },
+  bedrock: { ...common, type: "bedrock", api: "invoke", region: "us-east-1" },
+};
+
+function bookOf(models: SluiceConfig["models"]): PriceBook {
+  return createPriceBook(createCatalogue({ models, providers }), providers);
+}
+
+const now = Date.parse("2026-11-22T00:00:00Z");
+
+describe("a price", () => {
+  test("is found by every name of its model", () => {
+    const book = bookOf({});
+    for (const name of ["claude-opus-4-5", "claude-opus-4-5-20251101", "anthropic/claude-opus-4.5"])
+      expect(book.find(name, "vendor", now)?.rates).toMatchObject({ input: 5, cacheWrite1h: 10 });
+    expect(book.find("stranger", "vendor", now)).toBeUndefined();
+    expect(book.find("__proto__", "vendor", now)).toBeUndefined();
+  });
+
+  test("is that of its day", () => {
+    const book = bookOf({});
+    const read = (day: string): number | undefined =>
+      book.find("claude-sonnet-5-5", "vendor", Date.parse(day))?.rates.cacheRead;
+    expect(read("2026-10-06T23:59:59Z")).toBe(0.2);
+    expect(read("2026-10-07T00:00:00Z")).toBe(0.1);
+  });
+
+  test("that is not known is undefined, not nothing", () => {
+    expect(bookOf({}).find("claude-mythos-preview", "vendor", now)).toBeUndefined();
+  });
+
+  test("of the operator goes before what is built in", () => {
+    const rates = { input: 1, output: 2, cacheWrite5m: 1, cacheWrite1h: 1, cacheRead: 0 };
+    const route = { provider: "vendor", model: "x" };
+    const book = bookOf({ "claude-opus-5": { aliases: ["mine"], routes: [route], claude: true, price: { rates } } });
+    expect(book.find("mine", "vendor", now)).toEqual({ rates });
+  });
+});
+
+test("regional endpoints of the clouds cost a tenth more, and what is estimated is the dearest", () => {
+  const routes = [
+    { provider: "vendor", model: "claude-opus-5" },
+    { provider: "vertex-global", model: "claude-opus-5" },
+    { provider: "vertex-eu", model: "claude-opus-5" },
+    { provider: "bedrock", model: "eu.anthropic.claude-opus-5" },
+  ];
+  const global = [{ provider: "bedrock", model: "global.anthropic.claude-sonnet-5" }];
+  const book = bookOf({
+    "claude-opus-5": { aliases: [], routes, claude: true },
+    "claude-sonnet-5": { aliases: [], routes: global, claude: true },
+  });
+  const output = (provider: string | undefined, model = "claude-opus-5"): number | undefined =>
+    book.find(model, provider, now)?.rates.output;
+  expect(output("vendor")).toBe(25);
+  expect(output("vertex-global")).toBe(25);
+  expect(output("vertex-eu")).toBeCloseTo(27.5);
+  expect(output("bedrock")).toBeCloseTo(27.5);
+  expect(output(undefined)).toBeCloseTo(27.5);
+  expect(output("bedrock", "claude-sonnet-5")).toBe(10);
+});

@@ -1,0 +1,43 @@
+import type { Bill } from "#shared/messages/cost.ts";
+import type { CallHead } from "#shared/messages/call.ts";
+import type { CallFacts } from "#shared/messages/outcome.ts";
+import type { BudgetStore, Hold } from "./budget-store.ts";
+import type { UsageStore } from "./usage-store.ts";
+
+/** A call at its end. */
+export interface EndedCall {
+  readonly head: Pick<CallHead, "operation" | "keyId" | "model">;
+  readonly facts: Pick<CallFacts, "code" | "provider" | "model">;
+  /** Milliseconds since the epoch. */
+  readonly endedAt: number;
+  readonly bill: Bill | undefined;
+  readonly hold: Hold | undefined;
+  /** Another call's answer, or none was asked for: it costs nothing. */
+  readonly isFree: boolean;
+}
+
+export interface SpendStores {
+  readonly usage: Pick<UsageStore, "add">;
+  readonly budgets: Pick<BudgetStore, "settle">;
+}
+
+/** Adds an ended call to what its key used, and settles its budget. Counts are free and not added. */
+export function recordSpend(call: EndedCall, { usage, budgets }: SpendStores): void {
+  const { head, facts, endedAt, bill, hold } = call;
+  if (hold) budgets.settle(hold, call.isFree ? 0 : costOf(hold, call));
+  if (head.operation !== "messages") return;
+  usage.add({
+    keyId: head.keyId,
+    model: facts.model ?? head.model,
+    provider: facts.provider ?? "",
+    endedAt,
+    isFailed: facts.code !== "ok",
+    bill,
+  });
+}
+
+/** What is not known is put high: the estimate for an unknown price, the prompt for an answer that nobody heard out. */
+function costOf(hold: Hold, { bill, facts: { code } }: EndedCall): number {
+  if (bill === undefined) return code === "cancelled" || code === "timed_out" ? hold.promptAmount : 0;
+  return "unknown" in bill.cost ? hold.amount : bill.cost.total;
+}
