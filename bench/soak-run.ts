@@ -1,4 +1,4 @@
-/** A batch on a provider that refuses three calls in ten, while every process is killed twice, and Redis too. */
+/** A batch on three accounts that refuse three calls in ten, while every process is killed twice, and Redis too. */
 import { batchBody, countResults, postBatch, untilEnded } from "./batch-client.ts";
 import { watchMemory, type Growth } from "./memory-watch.ts";
 import type { UpstreamStats } from "./soak-upstream.ts";
@@ -27,6 +27,8 @@ interface Killing {
 
 const rules = { most: 20, serviceMs: 100, share429: 0.1, share529: 0.2 };
 const victims: readonly Victim[] = ["gateway", "dispatcher", "worker", "redis"];
+/** A refusal keeps everybody away from its account for a while; with others beside it the work goes on. */
+const accounts = 3;
 const timeoutMs = 500_000;
 
 /** Each once in the first fifth, and once more before half is done: what comes after shows how memory grows. */
@@ -65,7 +67,7 @@ export async function soak(
   options: Pick<StackOptions, "workDir" | "upstreamUrl"> & { readonly items: number; say(text: string): void },
 ): Promise<SoakFigures> {
   const { items, upstreamUrl, say } = options;
-  const stack = await startSluice({ ...options, name: "soak", port: 19_980, mode: "always" });
+  const stack = await startSluice({ ...options, name: "soak", port: 19_980, mode: "always", accounts });
   try {
     await fetch(`${upstreamUrl}/__rules`, { method: "POST", body: JSON.stringify(rules) });
     const { batch } = await postBatch(

@@ -32,6 +32,8 @@ export interface StackOptions {
   readonly dispatchers?: number;
   readonly keys?: number;
   readonly models?: number;
+  /** Accounts at the upstream, all of them on every route. */
+  readonly accounts?: number;
   /** Extra arguments of each node process. */
   readonly nodeArgs?: (service: ServiceName) => readonly string[];
 }
@@ -70,7 +72,12 @@ function writeConfig(options: StackOptions, sockets: readonly string[]): string 
   const keys = [`{ name: bench, key: ${benchKey}, limits: { rpm: 100000000, concurrent: 100000 } }`];
   for (let index = 1; index < (options.keys ?? 1); index += 1)
     keys.push(`{ name: k${index}, key: other-key-${index} }`);
-  const models = ["claude-bench: { routes: [bench] }"];
+  const accounts = Array.from({ length: options.accounts ?? 1 }, (_, index) =>
+    index === 0 ? "bench" : `bench-${index}`,
+  );
+  const provider = (name: string): string =>
+    `${name}: { type: anthropic, base_url: "${options.upstreamUrl}", api_key: ${name}, connections: 4096 }`;
+  const models = [`claude-bench: { routes: [${accounts.join(", ")}] }`];
   for (let index = 1; index < (options.models ?? 1); index += 1)
     models.push(`claude-bench-${index}: { routes: [bench] }`);
   const file = join(options.workDir, `${options.name}.yaml`);
@@ -81,7 +88,7 @@ function writeConfig(options: StackOptions, sockets: readonly string[]): string 
       `redis: { url: "unix:${redisSocket(options)}" }`,
       `workers: { address: "${sockets.map((socket) => `unix:${socket}`).join(",")}" }`,
       options.mode === "always" ? "" : `queue: { interactive: ${options.mode} }`,
-      `providers: { bench: { type: anthropic, base_url: "${options.upstreamUrl}", api_key: k, connections: 4096 } }`,
+      `providers:\n  ${accounts.map(provider).join("\n  ")}`,
       `models:\n  ${models.join("\n  ")}`,
       `keys:\n  - ${keys.join("\n  - ")}`,
       "",

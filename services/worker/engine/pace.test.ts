@@ -104,6 +104,21 @@ test("refusals that come whatever the number set no ceiling, and the limit never
   expect(pace.limit).toBeGreaterThan(8);
 });
 
+test("a target that refuses a call that was alone refuses by chance: more are tried again at once", () => {
+  for (let i = 0; i < 5; i += 1) begin(1).end("ok");
+  now += 10;
+  const alone = begin(1);
+  now += 10;
+  alone.end("rate_limited");
+  for (let i = 0; i < 30; i += 1) round();
+  expect(pace.limit).toBeGreaterThan(8);
+  const more = begin(10);
+  now += 10;
+  more.endAll("rate_limited");
+  for (let i = 0; i < 30; i += 1) round();
+  expect(pace.limit).toBeGreaterThan(10);
+});
+
 test("background calls leave a tenth free, and as much as interactive calls had at a time lately", () => {
   for (let i = 0; i < 3; i += 1) round();
   const { limit } = pace;

@@ -42,6 +42,9 @@ const longestHoldMs = 600_000;
 /** Of the fleet's time, a fiftieth at most is lost to such trials. */
 const holdPerBlock = 50;
 
+/** A target that refuses even so few refuses by chance or by the minute: numbers it refused meanwhile mean nothing. */
+const fewInUse = 2;
+
 export function createPace(most: number): Pace {
   return new TargetPace(most);
 }
@@ -55,6 +58,8 @@ class TargetPace implements Pace {
   /** Refusals of attempts that began before belong to the cut that was made then. */
   #cutAt = 0;
   #successes = 0;
+  /** When so few were refused last that it cannot have been for their number. */
+  #fewRefusedAt = Number.NEGATIVE_INFINITY;
   /** When there was last no room for one more. */
   #fullAt = 0;
   #peakNow = 0;
@@ -123,9 +128,11 @@ class TargetPace implements Pace {
       if (inUse <= this.#ceiling && this.#ceiling < this.#most) this.#ceiling = Math.max(this.#limit, inUse - 1);
       return;
     }
+    if (inUse <= fewInUse) this.#fewRefusedAt = now;
+    const isForNumber = now - this.#fewRefusedAt >= shortestHoldMs;
     this.#limit = Math.max(1, Math.min(this.#limit, inUse / 2));
-    // Refused again after so few successes, it is not for their number: then no number is to be remembered.
-    const isTooMany = this.#successes * 2 >= inUse;
+    // Nor is it for their number when they are refused again after so few successes: then none is to be remembered.
+    const isTooMany = isForNumber && this.#successes * 2 >= inUse;
     this.#ceiling = isTooMany ? Math.max(this.#limit, inUse - 1) : this.#most;
     this.#ceilingUntil = now + Math.min(longestHoldMs, Math.max(shortestHoldMs, (blockedUntil - now) * holdPerBlock));
     this.#cutAt = now;
