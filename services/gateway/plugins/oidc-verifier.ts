@@ -1,4 +1,5 @@
-import type { errors, JWTPayload, JWTVerifyGetKey } from "jose";
+import type * as Jose from "jose";
+import type { JWTPayload, JWTVerifyGetKey } from "jose";
 import type { OidcConfig } from "#shared/config/schema.ts";
 import { GatewayError } from "#shared/messages/error.ts";
 import { matchesGlob } from "#shared/routing/globs.ts";
@@ -19,12 +20,10 @@ export interface OidcVerifier {
   replace(entries: readonly OidcConfig[]): Promise<void>;
 }
 
-type Jose = typeof import("jose");
-
 interface Entry {
   readonly config: OidcConfig;
   /** Loaded with the first issuer: 10 MB that nobody else pays for. */
-  readonly jose: Jose;
+  readonly jose: typeof Jose;
   readonly keys: () => Promise<JWTVerifyGetKey>;
 }
 
@@ -56,7 +55,7 @@ export function createOidcVerifier(): OidcVerifier {
   };
 }
 
-function readIssuer(jose: Jose, token: string): string | undefined {
+function readIssuer(jose: typeof Jose, token: string): string | undefined {
   if (!token.startsWith("ey")) return undefined;
   try {
     return jose.decodeJwt(token).iss;
@@ -87,7 +86,7 @@ async function verifyWith(entry: Entry, token: string): Promise<JWTPayload | und
 }
 
 /** jose says so with its plainest class or a time-out; every other class is about the token. */
-function isIssuerAway(jose: Jose, error: errors.JOSEError): boolean {
+function isIssuerAway(jose: typeof Jose, error: Jose.errors.JOSEError): boolean {
   return error instanceof jose.errors.JWKSTimeout || error.code === "ERR_JOSE_GENERIC";
 }
 
@@ -105,7 +104,7 @@ function toCaller(config: OidcConfig, payload: JWTPayload): Caller {
   };
 }
 
-function toEntry(config: OidcConfig, jose: Jose): Entry {
+function toEntry(config: OidcConfig, jose: typeof Jose): Entry {
   let keys: Promise<JWTVerifyGetKey> | undefined;
   return {
     config,
@@ -121,7 +120,7 @@ function toEntry(config: OidcConfig, jose: Jose): Entry {
   };
 }
 
-async function findKeys(config: OidcConfig, jose: Jose): Promise<JWTVerifyGetKey> {
+async function findKeys(config: OidcConfig, jose: typeof Jose): Promise<JWTVerifyGetKey> {
   const uri = config.jwksUri ?? (await discoverKeysUri(config.issuer));
   return jose.createRemoteJWKSet(new URL(uri), { timeoutDuration: discoveryTimeoutMs });
 }
