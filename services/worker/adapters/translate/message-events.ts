@@ -3,8 +3,6 @@ import type { Usage } from "#shared/messages/usage.ts";
 import { deltaUsage, emptyMessage, stopMembers, type AnswerEnd, type AnswerHead } from "./answer-parts.ts";
 import { pendingText, pendingThinking, pendingTool, type PendingBlock, type ToolStart } from "./pending-block.ts";
 
-export type { ToolStart };
-
 export interface MessageEventsOptions extends AnswerHead {
   /** Of `message_start`: counted or estimated. */
   readonly usage: Usage;
