@@ -3,12 +3,14 @@ import { GatewayError } from "#shared/messages/error.ts";
 import { createJobConsumer, type JobConsumer } from "#shared/queue/job-consumer.ts";
 import { lanes, type CallJob, type Lane } from "#shared/queue/job.ts";
 import type { JobProducer } from "#shared/queue/job-producer.ts";
+import type { PriceBook } from "#shared/routing/price-book.ts";
 import type { WorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { BatchFeed } from "#shared/store/batch-feed.ts";
 import type { CallRegistry } from "#shared/store/call-registry.ts";
 import type { RedisConnection } from "#shared/store/connect-redis.ts";
 import type { ItemStore } from "#shared/store/item-store.ts";
 import type { ResultStore } from "#shared/store/result-store.ts";
+import type { SpendStores } from "#shared/store/record-spend.ts";
 import type { TraceStore } from "#shared/store/trace-store.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { Metrics } from "#shared/telemetry/metrics.ts";
@@ -22,7 +24,8 @@ import { createSettler, type Recorders } from "./settle.ts";
 import { watchCancels } from "./watch-cancels.ts";
 import { watchDepth } from "./watch-depth.ts";
 
-export interface DispatcherDeps {
+export interface DispatcherDeps extends SpendStores {
+  readonly prices: PriceBook;
   readonly redis: RedisConnection;
   /** For the lanes: waits for Redis however long it takes. */
   readonly blocking: RedisConnection;

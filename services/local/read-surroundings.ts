@@ -63,7 +63,7 @@ export async function readSurroundings(env: Environment, cwd: string, offers: Of
     port,
     url: publicUrl === "" ? `http://${callableHost(host)}:${port}` : publicUrl,
     redisUrl: config.redis.url === offers.redisUrl ? undefined : config.redis.url,
-    usesSimulator: Object.values(config.providers).some(({ baseUrl }) => baseUrl === offers.simulatorUrl),
+    usesSimulator: Object.values(config.providers).some(({ baseUrl }) => isAt(baseUrl, offers.simulatorUrl)),
     hosts: [...new Set(Object.values(config.providers).map(({ baseUrl }) => new URL(baseUrl).host))],
     hasKeys: config.keys.length > 0 || config.oidc.length > 0,
     keyNames: [...config.keys, ...config.oidc].map(({ name }) => name),
@@ -106,4 +106,9 @@ async function findConfigFile(named: string | undefined, cwd: string): Promise<s
 function callableHost(host: string): string {
   if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
   return host.includes(":") ? `[${host}]` : host;
+}
+
+/** Some wires have a path of their own at the same address. */
+function isAt(baseUrl: string, url: string): boolean {
+  return new URL(baseUrl).origin === url;
 }

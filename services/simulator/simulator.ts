@@ -11,6 +11,11 @@ import { readBody } from "./read-body.ts";
 import { createRequestLog, type RequestLog } from "./request-log.ts";
 import { createScenarios } from "./scenarios.ts";
 import { createAnthropicWire } from "./wires/anthropic/anthropic-wire.ts";
+import { createBedrockWire } from "./wires/bedrock.ts";
+import { createFoundryWire } from "./wires/foundry.ts";
+import { createGeminiWire } from "./wires/gemini.ts";
+import { createOpenaiWire } from "./wires/openai.ts";
+import { createVertexWire } from "./wires/vertex.ts";
 import type { Wire } from "./wires/wire.ts";
 
 export interface Simulator {
@@ -37,7 +42,15 @@ export async function startSimulator(config: SimulatorConfig, models: readonly M
     bound: createBoundState(),
     limits: createRateLimits(config.requestsPerMinute),
   };
-  const wires: readonly Wire[] = [createAnthropicWire(deps, models)];
+  // Anthropic's is last: it takes every path that begins with /v1/.
+  const wires: readonly Wire[] = [
+    createBedrockWire(deps, models),
+    createVertexWire(deps, models),
+    createFoundryWire(deps, models),
+    createGeminiWire(deps),
+    createOpenaiWire(deps),
+    createAnthropicWire(deps, models),
+  ];
   const server = createServer({ highWaterMark: 262_144, keepAliveTimeout: 75_000 }, (request, response) => {
     answering.add(response);
     response.once("close", () => answering.delete(response));

@@ -138,21 +138,24 @@ function toDay(ms: number): string {
 function checkPrices(prices: readonly BuiltinPrice[], today: string, report: Report): void {
   for (const [index, one] of prices.entries()) {
     const at = ["prices", index];
-    const isOldest = index === prices.length - 1;
+    const { checked, rates: usual, long_prompt: long } = one;
     checkDate(one.since, [...at, "since"], report);
-    checkDate(one.checked, [...at, "checked"], report);
-    if (one.checked > today) report([...at, "checked"], "is in the future");
-    if (!isOldest && one.since === undefined)
-      report([...at, "since"], "is missing: only the oldest price is from the beginning");
-    if (isOldest && one.since !== undefined) report([...at, "since"], "what the model cost before is missing");
-    const newer = prices[index - 1]?.since;
-    if (newer !== undefined && one.since !== undefined && one.since >= newer)
-      report([...at, "since"], "is not older than the price before it");
-    checkRates(one.rates, [...at, "rates"], report);
-    if (one.long_prompt) checkRates(one.long_prompt.rates, [...at, "long_prompt", "rates"], report);
-    if (one.long_prompt && one.long_prompt.rates.input < one.rates.input)
-      report([...at, "long_prompt"], "is cheaper than a short one");
+    checkDate(checked, [...at, "checked"], report);
+    if (checked > today) report([...at, "checked"], "is in the future");
+    const order = misordered(one, prices[index - 1], index === prices.length - 1);
+    if (order !== undefined) report([...at, "since"], order);
+    checkRates(usual, [...at, "rates"], report);
+    if (long) checkRates(long.rates, [...at, "long_prompt", "rates"], report);
+    if (long && long.rates.input < usual.input) report([...at, "long_prompt"], "is cheaper than a short one");
   }
+}
+
+/** Newest first, each but the oldest with its day. */
+function misordered({ since }: BuiltinPrice, newer: BuiltinPrice | undefined, isOldest: boolean): string | undefined {
+  if (isOldest) return since === undefined ? undefined : "what the model cost before is missing";
+  if (since === undefined) return "is missing: only the oldest price is from the beginning";
+  const isOlder = newer?.since === undefined || since < newer.since;
+  return isOlder ? undefined : "is not older than the price before it";
 }
 
 /** A cell in the wrong column is seen by this. */

@@ -15,6 +15,8 @@ interface State {
   failed: boolean;
   delta: boolean;
   blocks: number;
+  /** A call's arguments were no JSON: only an answer that was cut short may have that. */
+  cutInput: boolean;
   open: { readonly kind: string; json: string } | undefined;
 }
 
@@ -24,7 +26,8 @@ interface State {
  */
 export function grammarFaults(text: string, { isCut = false } = {}): string[] {
   const faults: string[] = [];
-  const state: State = { started: false, stopped: false, failed: false, delta: false, blocks: 0, open: undefined };
+  const flags = { started: false, stopped: false, failed: false, delta: false, cutInput: false };
+  const state: State = { ...flags, blocks: 0, open: undefined };
   const frames = text.split("\n\n");
   if (frames.pop() !== "") faults.push("the last event is not closed");
   for (const frame of frames) faults.push(...checkFrame(frame, state));
@@ -78,13 +81,16 @@ const rules: Readonly<Record<string, (event: Fields, state: State) => string[]>>
     if (!open || index !== state.blocks) return ["of a block that is not open"];
     state.open = undefined;
     state.blocks += 1;
-    return isJson(open.json) ? [] : ["its input is no JSON"];
+    state.cutInput ||= !isJson(open.json);
+    return [];
   },
   message_delta: ({ delta, usage }, state) => {
     if (state.open) return ["while a block is open"];
     if (state.delta) return ["twice"];
     state.delta = true;
     if (!isFields(delta) || typeof delta["stop_reason"] !== "string") return ["no stop_reason"];
+    if (state.cutInput && !["max_tokens", "refusal"].includes(delta["stop_reason"]))
+      return ["a tool's input is no JSON"];
     return isFields(usage) && typeof usage["output_tokens"] === "number" ? [] : ["no output_tokens"];
   },
   message_stop: (_, state) => {

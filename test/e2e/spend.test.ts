@@ -119,3 +119,19 @@ test("what a gateway has counted is written before it ends", async () => {
   gateway.start();
   await gateway.ready();
 });
+
+test("a job that is cancelled while it runs pays for its prompt, and holds nothing more", async () => {
+  const endpoint = withKey("sk-sluice-jobs");
+  upstream.onRequest(() => undefined);
+  const made = await post(endpoint, prompt("never answered"), { headers: { prefer: "respond-async" } });
+  const { id } = made.json as { readonly id: string };
+  await eventually(() => expect(upstream.with("never answered")).toHaveLength(1), { timeoutMs: 10_000 });
+  expect((await usageOf(endpoint.key)).budget?.["held_usd"]).toBeGreaterThan(0);
+  expect((await post(endpoint, {}, { path: `/v1/jobs/${id}/cancel` })).status).toBe(200);
+  await eventually(async () => {
+    const { budget, total } = await usageOf(endpoint.key);
+    expect(budget?.["held_usd"]).toBe(0);
+    expect(budget?.["spent_usd"]).toBeGreaterThan(0);
+    expect(total).toMatchObject({ calls: 1, failed_calls: 1, cost_usd: 0 });
+  });
+});

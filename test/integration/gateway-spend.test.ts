@@ -271,7 +271,7 @@ describe("a budget", () => {
     await eventually(async () => expect((await spentBy("joined"))["held_usd"]).toBeGreaterThan(0.001));
     resolve(used(usage));
     const costs = [await one, await two].map((response) => response.headers.get("x-sluice-cost-usd"));
-    expect(costs.toSorted()).toEqual(["0", String(usageUsd)]);
+    expect(new Set(costs)).toEqual(new Set(["0", String(usageUsd)]));
     await eventually(async () => expect(await spentBy("joined")).toMatchObject({ spent_usd: usageUsd, held_usd: 0 }));
   });
 

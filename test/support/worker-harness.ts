@@ -37,6 +37,8 @@ export interface HarnessOptions {
   /** By name, in the order of the route. */
   readonly providers: Readonly<Record<string, GivenProvider>>;
   readonly redisUrl: string;
+  /** Models beside `modelName`, through every provider too. */
+  readonly otherModels?: readonly string[];
   /** Shared between workers of one test. */
   readonly prefix?: string;
   readonly engine?: Partial<EngineConfig>;
@@ -104,8 +106,12 @@ function openProviders(options: HarnessOptions): {
   };
   const named = Object.entries(options.providers).map(([name, given]) => [name, providerConfig(given)] as const);
   const configs = Object.fromEntries(named);
-  const routes = named.map(([provider, { models }]) => ({ provider, model: models[modelName] ?? modelName }));
-  const models = { [modelName]: { aliases: [], routes, claude: true } };
+  const models = Object.fromEntries(
+    [modelName, ...(options.otherModels ?? [])].map((name) => {
+      const routes = named.map(([provider, config]) => ({ provider, model: config.models[name] ?? name }));
+      return [name, { aliases: [], routes, claude: true }];
+    }),
+  );
   const providers = createProviders(configs, { connectTimeoutMs: engine.connectTimeoutMs });
   return { config: { engine, models, providers: configs }, providers };
 }

@@ -1,20 +1,25 @@
 import { itemResult } from "#shared/messages/batch-result.ts";
 import type { Outcome } from "#shared/messages/outcome.ts";
 import type { CallJob } from "#shared/queue/job.ts";
+import { billCall } from "#shared/routing/bill-call.ts";
+import type { PriceBook } from "#shared/routing/price-book.ts";
 import type { ItemStore } from "#shared/store/item-store.ts";
+import { recordSpend, type SpendStores } from "#shared/store/record-spend.ts";
 import type { StoredTrace, TraceStore } from "#shared/store/trace-store.ts";
 import type { Metrics } from "#shared/telemetry/metrics.ts";
 import type { Recorder } from "../settle.ts";
 import { itemOf } from "./item-job.ts";
 
-export interface ItemRecorderDeps {
+export interface ItemRecorderDeps extends SpendStores {
+  readonly prices: PriceBook;
   readonly items: Pick<ItemStore, "record">;
   readonly traces: Pick<TraceStore, "put">;
   readonly metrics: Pick<Metrics, "batchItemsTotal">;
 }
 
 /** Records how items of batches end. */
-export function createItemRecorder({ items, traces, metrics }: ItemRecorderDeps): Recorder {
+export function createItemRecorder(deps: ItemRecorderDeps): Recorder {
+  const { items, traces, metrics } = deps;
   return {
     async record(job, outcome) {
       const item = itemOf(job);
@@ -23,7 +28,11 @@ export function createItemRecorder({ items, traces, metrics }: ItemRecorderDeps)
       const recorded = await items.record(item, result, wasRerun(outcome));
       if (recorded === "already") return recorded;
       metrics.batchItemsTotal.inc({ end: result.end });
-      if (isWorthTracing(outcome)) traces.put(traceOf(job, outcome));
+      const { head } = job;
+      const endedAt = Date.now();
+      const bill = billCall(outcome, { model: head.model, at: endedAt }, deps.prices);
+      recordSpend({ head, facts: outcome, endedAt, bill, hold: undefined, isFree: false }, deps);
+      if (isWorthTracing(outcome)) traces.put({ ...traceOf(job, outcome), ...(bill && { cost: bill.cost }) });
       return recorded;
     },
   };

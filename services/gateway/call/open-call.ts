@@ -115,6 +115,11 @@ export class OpenCall {
     this.#log(end, { ms: endedAt - head.acceptedAt, queueMs });
   }
 
+  /** Its caller has left. */
+  endCancelled(goesOn: boolean): void {
+    this.end({ status: 499, requestId: this.head.id, facts: { ...noFacts, code: "cancelled" }, goesOn });
+  }
+
   #settle({ facts, bill, isFree = false }: CallEnd): void {
     if (this.#isSettled) return;
     this.#isSettled = true;

@@ -12,7 +12,7 @@ import { addJob, type JobToAdd } from "./add-job.ts";
 import { createDeparture, type Departure } from "./departure.ts";
 import { invokeStraight } from "./invoke-straight.ts";
 import { acknowledgeOutcome, isJoinable, keepOwnOutcome } from "./keep-outcome.ts";
-import { noFacts, type OpenCall } from "./open-call.ts";
+import type { OpenCall } from "./open-call.ts";
 import { isLasting } from "./replayable.ts";
 import type { QueuedCallDeps, WaitingCall } from "./queued-deps.ts";
 import { registerCall } from "./register-call.ts";
@@ -108,7 +108,7 @@ export class QueuedCall implements WaitingCall {
     const since = this.#deps.replies.interruptedSince;
     if (since === undefined || now - since <= awayMs) return;
     if (!this.#isLeft) this.#happen("interrupted");
-    else if (this.#close()) this.#endCancelled(false);
+    else if (this.#close()) this.#call.endCancelled(false);
   }
 
   restored(): void {
@@ -223,19 +223,15 @@ export class QueuedCall implements WaitingCall {
     const goesOn = isJoinable(this.#call);
     if (!goesOn && this.#mayBeQueued) void this.#departure.abandon();
     if (!goesOn) this.#close();
-    this.#endCancelled(goesOn);
+    this.#call.endCancelled(goesOn);
     if (goesOn) void this.#goOn("left");
-  }
-
-  #endCancelled(goesOn: boolean): void {
-    this.#call.end({ status: 499, requestId: this.#call.head.id, facts: { ...noFacts, code: "cancelled" }, goesOn });
   }
 
   /** Without its caller the call goes on while others wait for it, and a little longer. */
   async #goOn(why: "left" | "joined"): Promise<void> {
     this.#isLeft = true;
     await this.#departure.abandonAtLast(why === "left" ? "later" : "now", () => this.#ended);
-    if (this.#close()) this.#endCancelled(false);
+    if (this.#close()) this.#call.endCancelled(false);
   }
 
   #fail(error: GatewayError): void {
@@ -257,13 +253,8 @@ export class QueuedCall implements WaitingCall {
   #answer(outcome: Outcome, goesOn = false): void {
     const bill = this.#call.billOf(outcome);
     this.#reply.answer(answerFromOutcome(outcome, bill));
-    this.#call.end({
-      status: outcome.status,
-      requestId: outcome.headers["request-id"] ?? this.#call.head.id,
-      facts: outcome,
-      bill,
-      goesOn,
-    });
+    const requestId = outcome.headers["request-id"] ?? this.#call.head.id;
+    this.#call.end({ status: outcome.status, requestId, facts: outcome, bill, goesOn });
   }
 
   /** False when the call had ended before. */

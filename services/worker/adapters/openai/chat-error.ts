@@ -72,8 +72,6 @@ const rowOfWord: Readonly<Record<string, Row>> = {
   overloaded_error: ["overloaded", 529],
   overloaded: ["overloaded", 529],
   service_unavailable: ["overloaded", 529],
-  server_error: ["server_error", 500],
-  internal_server_error: ["server_error", 500],
   timeout: ["no_status", 504, "timed out there"],
 };
 
@@ -85,6 +83,8 @@ const rowOfVagueWord: Readonly<Record<string, Row>> = {
   authentication_error: ["credential_refused", 401],
   permission_error: ["forbidden", 403],
   not_found_error: ["not_found", 404],
+  server_error: ["server_error", 500],
+  internal_server_error: ["server_error", 500],
 };
 
 const rowOfStatus: Readonly<Record<number, Row>> = {
@@ -116,7 +116,7 @@ export function troubleOf(error: ChatErrorFacts | undefined, status: number | un
 
 function rowOf(error: ChatErrorFacts | undefined, answered: number | undefined): Row {
   const status = answered ?? error?.status;
-  const word = status === 500 ? undefined : lookUp(rowOfWord, error);
+  const word = lookUp(rowOfWord, error);
   if (word) return word;
   if (status === undefined) return lookUp(rowOfVagueWord, error) ?? ["server_error", 500];
   const row = rowOfStatus[status];

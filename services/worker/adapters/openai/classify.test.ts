@@ -24,6 +24,7 @@ describe("an error", () => {
     [500, error({ message: "m", type: "server_error" }), "server_error", 500],
     [502, "<html>", "server_error", 502],
     [503, error({ message: "m" }), "overloaded", 529],
+    [503, error({ message: "m", type: "server_error" }), "overloaded", 529],
     [504, "", "no_status", 504],
     [529, "", "overloaded", 529],
     [307, "", "server_error", 502],

@@ -4,7 +4,7 @@ import { messageIdOf } from "../translate/answer-parts.ts";
 import { estimateInputTokens } from "../translate/estimate-input.ts";
 import { foreignSignature } from "../translate/foreign-thinking.ts";
 import { isFields, type Fields } from "../translate/reading.ts";
-import { wholeMessage, type WholePart } from "../translate/whole-message.ts";
+import { wholeMessage, type WholePart as AnyPart } from "../translate/whole-message.ts";
 import {
   answerEnd,
   argumentsText,
@@ -17,6 +17,11 @@ import {
 } from "./chat-end.ts";
 import { estimatedUsage, readChatUsage } from "./chat-usage.ts";
 import { callerToolId, callerToolName } from "./tool-names.ts";
+
+/** Arguments are text on this wire. */
+type WholePart =
+  | Exclude<AnyPart, { type: "tool_use" }>
+  | (AnyPart & { readonly type: "tool_use"; readonly args: string });
 
 /** A whole completion as a Message; undefined for errors, pages and half documents, whatever their status. */
 export function decode(context: DecodeContext, head: UpstreamHead, body: Buffer): MessagesAnswer | undefined {
@@ -32,8 +37,19 @@ export function decode(context: DecodeContext, head: UpstreamHead, body: Buffer)
     ...(typeof refusal === "string" && refusal !== "" ? { refusal } : undefined),
     stopSequences: stopSequencesOf(finish, context.body),
   });
-  const usage = readChatUsage(completion["usage"]) ?? estimatedUsage(estimateInputTokens(context.body), body.length);
+  const usage =
+    readChatUsage(completion["usage"]) ?? estimatedUsage(estimateInputTokens(context.body), lengthOf(parts));
   return wholeMessage({ id: messageIdOf(context.callId), model: context.askedModel }, parts, { ...end, usage });
+}
+
+function lengthOf(parts: readonly WholePart[]): number {
+  let length = 0;
+  for (const part of parts) {
+    if (part.type === "text") length += part.text.length;
+    else if (part.type === "thinking") length += part.thinking.length;
+    else length += part.args.length;
+  }
+  return length;
 }
 
 interface Choice {

@@ -65,6 +65,11 @@ test("goes to the base URL's path with the key", () => {
   expect(azure.headers.filter((name) => name === "authorization")).toHaveLength(1);
 });
 
+test("the Responses API is refused by name, and so is a count", () => {
+  expect(() => createOpenaiAdapter({ ...config, api: "responses" })).toThrow(/Responses API/);
+  expect(createOpenaiAdapter(config).counts).toBe(false);
+});
+
 test("asks a stream for its usage, and an old server in its own word for the length", () => {
   expect(bodyOf({}, { stream: true })).toMatchObject({ stream: true, stream_options: { include_usage: true } });
   expect(bodyOf({}, { config: { maxTokensField: "max_tokens" } })).toMatchObject({ max_tokens: 9 });

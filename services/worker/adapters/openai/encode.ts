@@ -16,7 +16,7 @@ export function encode(wire: OpenaiWire, call: ProviderCall, target: AdapterTarg
     path: `${wire.pathPrefix}/chat/completions${wire.query}`,
     headers: encodeHeaders(wire, call.stream),
     body: [Buffer.from(JSON.stringify(body))],
-    notes: reading.notes,
+    ...(reading.notes.length > 0 ? { notes: reading.notes } : undefined),
   };
 }
 

@@ -8,8 +8,7 @@ export interface AnswerHead {
   readonly model: string;
 }
 
-export const stopReasons = ["end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal"] as const;
-export type StopReason = (typeof stopReasons)[number];
+type StopReason = "end_turn" | "max_tokens" | "stop_sequence" | "tool_use" | "refusal";
 
 /** How a translated answer ended. */
 export interface AnswerEnd {

@@ -78,6 +78,18 @@ test("a call without arguments has an empty object", () => {
   expect(contentOf(events)).toEqual([tool("a", {}), tool("b", {})]);
 });
 
+test.each([
+  ["tool_use", false],
+  ["max_tokens", true],
+] as const)("a call with half of its arguments at %s: ends well is %s", (stopReason, ends) => {
+  const events = create();
+  events.toolStart({ key: 0, id: "a", name: "f" });
+  events.toolArgs(0, '{"x":"rm -r');
+  events.finish({ ...end, stopReason });
+  const { stopped, error } = readStream(events.take() ?? Buffer.alloc(0));
+  expect({ stopped, failed: error !== undefined }).toEqual({ stopped: ends, failed: !ends });
+});
+
 test("reasoning can be signed, and a signature without reasoning makes an empty one", () => {
   const events = create();
   events.thinking("a");

@@ -3,8 +3,6 @@ import type { Usage } from "#shared/messages/usage.ts";
 import { deltaUsage, emptyMessage, stopMembers, type AnswerEnd, type AnswerHead } from "./answer-parts.ts";
 import { pendingText, pendingThinking, pendingTool, type PendingBlock, type ToolStart } from "./pending-block.ts";
 
-export type { ToolStart };
-
 export interface MessageEventsOptions extends AnswerHead {
   /** Of `message_start`: counted or estimated. */
   readonly usage: Usage;
@@ -31,7 +29,10 @@ export interface MessageEvents {
   /** How many calls were started. */
   readonly tools: number;
   ping(): void;
-  /** Closes the blocks and ends the message. */
+  /**
+   * Closes the blocks and ends the message. A call with broken arguments ends it as an error, lest a client runs the half
+   * of it that it can read; only an answer that was cut short may end within a call, as Claude's does.
+   */
   finish(end: AnswerEnd): void;
   /** An `error` event with a type of the Messages API; nothing follows it. */
   fail(error: { readonly type: string; readonly message: string; readonly details?: unknown }): void;
@@ -113,6 +114,10 @@ class Emitter implements MessageEvents {
 
   finish(end: AnswerEnd): void {
     if (this.ended) return;
+    if (end.stopReason === "tool_use" && this.#queue.some((block) => block.isBroken?.())) {
+      this.fail({ type: "api_error", message: "The model called a tool with arguments that are no JSON object." });
+      return;
+    }
     this.begin();
     while (this.#queue.length > 0) this.#closeFirst();
     this.#emit("message_delta", { delta: stopMembers(end), usage: deltaUsage(end.usage) });

@@ -30,7 +30,7 @@ export interface Turn {
   readonly blocks: readonly Block[];
 }
 
-export interface Thinking {
+interface Thinking {
   readonly type: "on" | "off";
   /** Tokens; absent where the model decides. */
   readonly budget?: number;

@@ -14,6 +14,8 @@ export interface PendingBlock {
   sign?(signature: string): void;
   /** Whether nothing can follow, so that a block behind it may be opened. */
   isComplete(): boolean;
+  /** Of a call: whether its arguments are not the object they have to be. */
+  isBroken?(): boolean;
   /** False while there is nothing to show: a text of nothing but space, which Claude would refuse on the next turn. */
   isWorthShowing(): boolean;
 }
@@ -92,6 +94,7 @@ export function pendingTool(tool: ToolStart): PendingBlock {
       return partial_json === "" ? [] : [{ type: "input_json_delta", partial_json }];
     },
     isComplete: () => isWholeObject(args),
+    isBroken: () => args.trim() !== "" && !isWholeObject(args),
     isWorthShowing: () => true,
   };
 }

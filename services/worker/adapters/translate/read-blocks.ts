@@ -19,7 +19,7 @@ export interface DocumentBlock extends Placed {
   readonly title?: string;
   readonly context?: string;
 }
-export interface SearchResultBlock extends Placed {
+interface SearchResultBlock extends Placed {
   readonly type: "search_result";
   readonly source: string;
   readonly title: string;
@@ -37,7 +37,7 @@ export interface ToolResultBlock extends Placed {
   readonly isError: boolean;
   readonly blocks: readonly Block[];
 }
-export interface ThinkingBlock extends Placed {
+interface ThinkingBlock extends Placed {
   readonly type: "thinking";
   readonly thinking: string;
   readonly signature: string;
@@ -51,7 +51,7 @@ export type Block =
   | ToolResultBlock
   | ThinkingBlock;
 
-export interface Base64Source {
+interface Base64Source {
   readonly type: "base64";
   readonly mediaType: string;
   readonly data: string;

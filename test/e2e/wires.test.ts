@@ -1,0 +1,116 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { freePort } from "../../services/local/free-port.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+
+let url = "";
+let key = "";
+let stop: () => Promise<void>;
+
+beforeAll(async () => {
+  const dir = await mkdtemp(join(tmpdir(), "wires-"));
+  const port = await freePort();
+  const strange = /^(SLUICE_|ANTHROPIC_|REDIS_URL$|PORT$|NODE_OPTIONS$|VITEST)/;
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !strange.test(name)));
+  const args = [join(root, "services/local/main.ts"), "--data", join(dir, "data"), "--port", String(port)];
+  const child = spawn(process.execPath, args, {
+    cwd: dir,
+    env: { ...env, SLUICE_CONFIG: join(root, "sluice.wires.example.yaml"), SLUICE_SIM_TTFT_MS: "0" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const exit = once(child, "exit");
+  let output = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+    });
+  stop = async () => {
+    child.kill("SIGTERM");
+    await exit;
+    await rm(dir, { recursive: true });
+  };
+  await vi.waitFor(() => expect(output).toContain("curl "), { timeout: 45_000, interval: 50 });
+  url = `http://127.0.0.1:${port}`;
+  key = (await readFile(join(dir, "data", "key"), "utf8")).trim();
+});
+afterAll(() => stop());
+
+interface Trace {
+  readonly attempts: readonly { readonly provider: string; readonly model: string; readonly reason: string }[];
+  readonly notes: readonly string[];
+}
+
+function post(body: object): Promise<Response> {
+  return fetch(`${url}/v1/messages`, {
+    method: "POST",
+    headers: {
+      "x-api-key": key,
+      "content-type": "application/json",
+      "anthropic-version": "2023-06-01",
+      "anthropic-beta": "context-1m-2025-08-07",
+    },
+    body: JSON.stringify({ model: "claude-sonnet-5-5", max_tokens: 100, ...body }),
+  });
+}
+
+async function traceOf(response: Response): Promise<Trace> {
+  const id = response.headers.get("x-sluice-request-id") ?? "";
+  const answer = await fetch(`${url}/v1/requests/${id}`, { headers: { "x-api-key": key } });
+  return (await answer.json()) as Trace;
+}
+
+const failing = (...keys: readonly string[]): string =>
+  keys.map((name) => `[sim: 503 message=gone on=${name}]`).join(" ");
+
+const providersOf = ({ attempts }: Trace): string[] => [...new Set(attempts.map(({ provider }) => provider))];
+
+test.each([false, true])(
+  "a call goes from Anthropic over Bedrock and Vertex to OpenAI, and its trace tells (stream: %s)",
+  async (stream) => {
+    const content = `${failing("sim-anthropic", "sim-bedrock", "sim-vertex")} Hello ${stream ? "you" : "there"}`;
+    const response = await post({ stream, messages: [{ role: "user", content }] });
+    const text = await response.text();
+    expect(response.status, text).toBe(200);
+    expect(response.headers.get("x-sluice-provider")).toBe("openai");
+    expect(response.headers.get("x-sluice-dropped-betas")).toBe("context-1m-2025-08-07");
+    if (stream) expect(text).toMatch(/^event: message_start\n[^]*event: message_stop\n/);
+    else expect(JSON.parse(text)).toMatchObject({ type: "message", role: "assistant", model: "claude-sonnet-5-5" });
+    const trace = await traceOf(response);
+    expect(providersOf(trace)).toEqual(["anthropic", "bedrock", "vertex", "openai"]);
+    expect(trace.attempts.at(-1)).toMatchObject({ model: "gpt-6", reason: "ok" });
+    expect(
+      trace.attempts.slice(0, -1).every(({ reason }) => reason === "overloaded" || reason === "server_error"),
+    ).toBe(true);
+    expect(trace.notes).toContain("dropped: anthropic-beta context-1m-2025-08-07");
+  },
+);
+
+test.each([
+  ["bedrock", ["sim-anthropic"]],
+  ["vertex", ["sim-anthropic", "sim-bedrock"]],
+  ["gemini", ["sim-anthropic", "sim-bedrock", "sim-vertex", "sim-openai"]],
+  ["foundry", ["sim-anthropic", "sim-bedrock", "sim-vertex", "sim-openai", "sim-gemini"]],
+])("a conversation with a tool goes on at %s", async (provider, keys) => {
+  const tools = [{ name: "get_time", input_schema: { type: "object", properties: {} } }];
+  const messages = [
+    { role: "user", content: `What time is it at ${provider}?` },
+    { role: "assistant", content: [{ type: "tool_use", id: "toolu_01", name: "get_time", input: {} }] },
+    {
+      role: "user",
+      content: [
+        { type: "tool_result", tool_use_id: "toolu_01", content: "noon" },
+        { type: "text", text: `${failing(...keys)} So?` },
+      ],
+    },
+  ];
+  const response = await post({ messages, tools });
+  const message = (await response.json()) as { type: string; usage: { output_tokens: number } };
+  expect(response.headers.get("x-sluice-provider"), JSON.stringify(message)).toBe(provider);
+  expect(message.type).toBe("message");
+  expect(message.usage.output_tokens).toBeGreaterThan(0);
+});
