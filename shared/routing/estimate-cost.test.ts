@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { loadConfig } from "#shared/config/load-config.ts";
-import { createCatalogue } from "#shared/routing/catalogue.ts";
-import { createPriceBook } from "#shared/routing/price-book.ts";
+import { createCatalogue } from "./catalogue.ts";
+import { createPriceBook } from "./price-book.ts";
 import { estimateCost } from "./estimate-cost.ts";
 
 const config = loadConfig({});

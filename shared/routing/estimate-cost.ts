@@ -1,10 +1,17 @@
 import type { CallBodyFacts } from "#shared/messages/body.ts";
 import { ratesFor, type Price } from "#shared/messages/cost.ts";
 import { GatewayError } from "#shared/messages/error.ts";
-import type { PriceBook } from "#shared/routing/price-book.ts";
-import type { Hold } from "#shared/store/budget-store.ts";
+import type { PriceBook } from "./price-book.ts";
 
-export interface PricedBody {
+/** In billionths of a US dollar. */
+interface CostEstimate {
+  /** The most that a call may cost. */
+  readonly amount: number;
+  /** What its prompt alone costs. */
+  readonly promptAmount: number;
+}
+
+interface PricedBody {
   readonly bytes: Buffer;
   readonly facts: Pick<CallBodyFacts, "maxTokens">;
   /** Every model that may answer, by any of its names. */
@@ -17,11 +24,11 @@ export interface PricedBody {
 const bytesPerToken = 2;
 
 /**
- * The most that a call may cost, in billionths of a dollar, and its prompt alone: at the list price of the dearest of its
+ * What a call may cost, at the list price of the dearest of its
  * models and targets, all of its prompt written to the cache if it has marks, all of `max_tokens` used. What tools of the
  * provider add to it, and what its URLs and files hold, nobody knows before. Throws `forbidden` when a price is not known.
  */
-export function estimateCost(body: PricedBody, prices: PriceBook): Pick<Hold, "amount" | "promptAmount"> {
+export function estimateCost(body: PricedBody, prices: PriceBook): CostEstimate {
   const { bytes, facts } = body;
   const prompt = Math.ceil(bytes.length / bytesPerToken);
   const isMarked = bytes.includes('"cache_control"');
