@@ -15,6 +15,8 @@ interface PacedStream {
   readonly firstTokenMs: number;
   /** Bytes in one write, to cut a stream anywhere; undefined leaves it to the pace. */
   readonly pieceBytes?: number | undefined;
+  /** Of the frames' text; UTF-8 if absent. */
+  readonly encoding?: BufferEncoding | undefined;
   /** All frames are written, or the connection is gone. Never called when `stop` was. */
   ended(): void;
 }
@@ -115,13 +117,13 @@ function take(stream: PacedStream): Frame | undefined {
   return next.done ? undefined : next.value;
 }
 
-function write({ response, pieceBytes }: PacedStream, text: string): void {
+function write({ response, pieceBytes, encoding = "utf8" }: PacedStream, text: string): void {
   if (text === "") return;
   if (pieceBytes === undefined) {
-    response.write(text);
+    response.write(text, encoding);
     return;
   }
-  const bytes = Buffer.from(text);
+  const bytes = Buffer.from(text, encoding);
   for (let start = 0; start < bytes.length; start += pieceBytes)
     response.write(bytes.subarray(start, start + pieceBytes));
 }

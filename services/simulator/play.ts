@@ -31,6 +31,8 @@ export interface StreamedAnswer {
   readonly frames: Iterable<Frame>;
   /** The wire's frame for the scenario's error inside a stream. */
   readonly errorFrame: () => string;
+  /** Of the frames' text; UTF-8 if absent. */
+  readonly encoding?: BufferEncoding | undefined;
   /** The answer left whole. */
   readonly completed: () => void;
 }
@@ -68,6 +70,7 @@ export function playStream(exchange: Exchange, answer: StreamedAnswer): void {
       rate: scenario.rate ?? pace.tokensPerSecond,
       firstTokenMs: scenario.ttftMs ?? pace.ttftMs,
       pieceBytes: scenario.pieceBytes,
+      encoding: answer.encoding,
       ended: () => endStream(response, ending.how, answer.completed),
     });
     response.once("close", stop);
@@ -78,21 +81,23 @@ type Ending = "end" | "cut" | "stall" | "fault";
 
 function* withFaults(answer: StreamedAnswer, scenario: Scenario, ending: { how: Ending }): Generator<Frame, void> {
   let deltas = 0;
+  // What is no text has no lines.
+  const lines: Scenario = answer.encoding === undefined ? scenario : {};
   ending.how = "fault";
   for (const frame of answer.frames) {
     if (frame.tokens > 0) {
       const fault = faultAt(scenario, deltas++);
       if (fault !== undefined) {
         if (fault === "fault" && scenario.errorAfter !== undefined)
-          yield withLineEnds({ text: answer.errorFrame(), tokens: 0 }, scenario);
+          yield withLineEnds({ text: answer.errorFrame(), tokens: 0 }, lines);
         ending.how = fault;
         return;
       }
     }
-    yield withLineEnds(frame, scenario);
+    yield withLineEnds(frame, lines);
     if (!scenario.errorBeforeContent) continue;
     // Behind the first event, which opens the message.
-    yield withLineEnds({ text: answer.errorFrame(), tokens: 0 }, scenario);
+    yield withLineEnds({ text: answer.errorFrame(), tokens: 0 }, lines);
     return;
   }
   ending.how = "end";

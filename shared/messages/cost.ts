@@ -28,7 +28,7 @@ export interface Price {
 export type FindPrice = (model: string) => Price | undefined;
 
 /** A call's price, split over its counters, in billionths of a US dollar: whole numbers, which add up without error. */
-export interface Cost {
+interface Cost {
   readonly total: number;
   readonly input: number;
   readonly output: number;
@@ -38,13 +38,13 @@ export interface Cost {
   readonly serverTools: number;
 }
 
-export interface UnknownCost {
+interface UnknownCost {
   /** Why, for people. */
   readonly unknown: string;
 }
 
 /** What has been used, all parts of a call together. */
-export interface Tokens {
+interface Tokens {
   readonly input: number;
   readonly output: number;
   readonly cacheWrite5m: number;

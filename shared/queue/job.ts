@@ -41,7 +41,7 @@ export interface CallJob {
 }
 
 /** As the budget store knows it. */
-export interface JobHold {
+interface JobHold {
   readonly callId: string;
   readonly keyId: string;
   readonly period: string;

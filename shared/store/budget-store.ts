@@ -17,7 +17,7 @@ export interface Hold {
   readonly promptAmount: number;
 }
 
-export interface BudgetState {
+interface BudgetState {
   readonly spent: number;
   /** For calls that run. */
   readonly held: number;

@@ -5,7 +5,7 @@ import { GatewayError } from "#shared/messages/error.ts";
 import type { BudgetConfig } from "#shared/config/schema.ts";
 import { budgetPeriod, nextBudgetPeriod, type Hold } from "#shared/store/budget-store.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
-import { estimateCost } from "./estimate-cost.ts";
+import { estimateCost } from "#shared/routing/estimate-cost.ts";
 
 export interface BudgetedCall {
   readonly head: CallHead;

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { ModelInfo } from "#shared/messages/model-info.ts";
 import { composeAnswer } from "../../answer/compose-answer.ts";
 import { makeId } from "../../answer/ids.ts";
+import type { Frame } from "../../pacer.ts";
 import { playStream, playWhole, type Exchange } from "../../play.ts";
 import type { Scenario } from "../../scenario.ts";
 import { plainModel } from "../../scenarios.ts";
@@ -12,12 +13,13 @@ import { checkRequest } from "./check-request.ts";
 import { encodeEvents, encodeMessage, frame, type MessageHead } from "./encode-answer.ts";
 import type { MessagesCall } from "./messages-call.ts";
 import { isObject, toBlocks, textOf, asArray, asObject, type MessagesRequest } from "./messages-request.ts";
+import type { Dialect } from "./dialect.ts";
 import { cacheParts, promptText, readPrompt } from "./read-prompt.ts";
-import { accountHeaders, rateLimitHeaders } from "./response-headers.ts";
 import { openThread, type OpenThread } from "./threads.ts";
 
 export interface MessagesDeps extends WireDeps {
   readonly models: readonly ModelInfo[];
+  readonly dialect: Dialect;
 }
 
 /** Most output tokens of a model that is named like one but not in the list. */
@@ -28,15 +30,15 @@ export function answerMessages(call: MessagesCall, deps: MessagesDeps): void {
   const { account, response } = call;
   const scenario = pickScenario(call, deps);
   const allowance = deps.limits.take(account.apiKey);
-  const headers = { ...accountHeaders(account), ...rateLimitHeaders(allowance) };
+  const headers = deps.dialect.headers(account, allowance);
   const exchange: Exchange = { response, scenario, pace: deps.pace, pacer: deps.pacer };
   if (failsWithStatus(call, scenario)) {
-    playFailure(exchange, headers, account.requestId);
+    playFailure(call, exchange, { headers, deps });
     return;
   }
   if (!allowance.allowed) {
     const limited: Scenario = { status: 429, retryAfter: String(Math.ceil(allowance.retryAfterMs / 1000)) };
-    playFailure({ ...exchange, scenario: limited }, headers, account.requestId);
+    playFailure(call, { ...exchange, scenario: limited }, { headers, deps });
     return;
   }
   checkBetas(call, scenario);
@@ -61,9 +63,18 @@ function failsWithStatus({ body, operation }: MessagesCall, scenario: Scenario):
   return !streams && (scenario.errorBeforeContent === true || scenario.errorAfter !== undefined);
 }
 
-function playFailure(exchange: Exchange, headers: Record<string, string>, requestId: string): void {
+function playFailure({ account }: MessagesCall, exchange: Exchange, { headers, deps }: Prepared): void {
   const { scenario } = exchange;
   const { status, error } = scenarioError(scenario);
+  const answer = deps.dialect.error(status, error, account);
+  const hints = deps.dialect.hints ? hintsOf(scenario) : {};
+  const told = scenario.html
+    ? { status, headers: { "content-type": "text/html" }, body: `<html><body><h1>${status}</h1></body></html>` }
+    : answer;
+  playWhole(exchange, { ...told, headers: { ...headers, ...hints, ...told.headers }, tokens: 0 });
+}
+
+function hintsOf(scenario: Scenario): Record<string, string> {
   const extra: Record<string, string> = {};
   if (scenario.retryAfter !== undefined) extra["retry-after"] = scenario.retryAfter;
   if (scenario.retryAfterMs !== undefined) extra["retry-after-ms"] = scenario.retryAfterMs;
@@ -72,11 +83,7 @@ function playFailure(exchange: Exchange, headers: Record<string, string>, reques
     extra["anthropic-ratelimit-requests-remaining"] = "0";
     extra["anthropic-ratelimit-requests-reset"] = new Date(Date.now() + scenario.resetMs).toISOString();
   }
-  const body = scenario.html
-    ? `<html><body><h1>${status}</h1></body></html>`
-    : JSON.stringify({ type: "error", error, request_id: requestId });
-  extra["content-type"] = scenario.html ? "text/html" : "application/json";
-  playWhole(exchange, { status, headers: { ...headers, ...extra }, body, tokens: 0 });
+  return extra;
 }
 
 function checkBetas({ headers }: MessagesCall, { refusedBeta }: Scenario): void {
@@ -98,7 +105,7 @@ function playCount(call: MessagesCall, exchange: Exchange, { headers, deps }: Pr
     cacheParts(check(call, undefined, deps)),
   );
   const count = input_tokens + cache_creation_input_tokens + cache_read_input_tokens;
-  const body = JSON.stringify({ input_tokens: Math.max(1, count) });
+  const body = JSON.stringify(deps.dialect.count(Math.max(1, count)));
   playWhole(exchange, { status: 200, headers: { ...headers, "content-type": "application/json" }, body, tokens: 0 });
 }
 
@@ -118,10 +125,12 @@ function playMessage(call: MessagesCall, exchange: Exchange, { headers, deps }: 
   const whole = encodeMessage(head, answer);
   const completed = (): void => thread?.store(head.id, request, whole["content"]);
   if (request.stream) {
+    const { dialect } = deps;
     playStream(exchange, {
-      headers: { ...headers, "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" },
-      frames: encodeEvents(head, answer, scenario.chunk ?? pace.tokensPerDelta),
-      errorFrame: () => frame({ type: "error", ...errorOf(scenario) }, 0).text,
+      headers: { ...headers, "content-type": dialect.streamType, "cache-control": "no-cache" },
+      frames: inDialect(encodeEvents(head, answer, scenario.chunk ?? pace.tokensPerDelta), dialect),
+      errorFrame: () => dialect.frame(frame({ type: "error", ...errorOf(scenario) }, 0).text),
+      encoding: dialect.encoding,
       completed,
     });
     return;
@@ -133,6 +142,10 @@ function playMessage(call: MessagesCall, exchange: Exchange, { headers, deps }: 
     body: JSON.stringify(whole),
     tokens: answer.outputTokens,
   });
+}
+
+function* inDialect(frames: Iterable<Frame>, dialect: Dialect): Generator<Frame, void> {
+  for (const { text, tokens } of frames) yield { text: dialect.frame(text), tokens };
 }
 
 function errorOf(scenario: Scenario): { readonly error: unknown } {

@@ -8,6 +8,7 @@ import { plainModel } from "../../scenarios.ts";
 import type { SimulatedRequest, Wire, WireDeps } from "../wire.ts";
 import { ApiError, errorBody } from "./api-error.ts";
 import { answerMessages } from "./answer-messages.ts";
+import { ownDialect, type Dialect } from "./dialect.ts";
 import { listModels } from "./list-models.ts";
 import type { Account } from "./messages-call.ts";
 import { isObject, type Json } from "./messages-request.ts";
@@ -15,8 +16,8 @@ import { accountHeaders } from "./response-headers.ts";
 
 const versions = new Set(["2023-06-01", "2026-10-21"]);
 
-/** Anthropic's Messages API under `/v1`: messages, count_tokens, models. */
-export function createAnthropicWire(deps: WireDeps, models: readonly ModelInfo[]): Wire {
+/** Anthropic's Messages API under `/v1`: messages, count_tokens, models; in the dialect of whoever serves it. */
+export function createAnthropicWire(deps: WireDeps, models: readonly ModelInfo[], dialect: Dialect = ownDialect): Wire {
   return {
     handles: (path) => path.startsWith("/v1/"),
     handle(request, response) {
@@ -32,9 +33,9 @@ export function createAnthropicWire(deps: WireDeps, models: readonly ModelInfo[]
       });
       try {
         checkAccount(account, deps);
-        route(request, response, { deps, models, account, logged });
+        route(request, response, { deps, models, dialect, account, logged });
       } catch (reason) {
-        sendError(response, account, reason);
+        sendError(response, { account, dialect }, reason);
       } finally {
         deps.log.add(logged);
       }
@@ -45,17 +46,21 @@ export function createAnthropicWire(deps: WireDeps, models: readonly ModelInfo[]
 interface Context {
   readonly deps: WireDeps;
   readonly models: readonly ModelInfo[];
+  readonly dialect: Dialect;
   readonly account: Account;
   readonly logged: LoggedRequest;
 }
 
 function route(request: SimulatedRequest, response: ServerResponse, context: Context): void {
-  const { deps, models, account, logged } = context;
+  const { deps, models, dialect, account, logged } = context;
   const [, , resource, id] = request.path.split("/");
   if (request.method === "POST" && (request.path === "/v1/messages" || request.path === "/v1/messages/count_tokens")) {
     const operation = id === "count_tokens" ? "count_tokens" : "messages";
     const { headers } = request;
-    answerMessages({ operation, body: parseBody(request), account, logged, response, headers }, { ...deps, models });
+    answerMessages(
+      { operation, body: parseBody(request), account, logged, response, headers },
+      { ...deps, models, dialect },
+    );
     return;
   }
   if (request.method !== "GET" || resource !== "models") throw new ApiError(404, "Not found");
@@ -99,7 +104,11 @@ function checkAccount({ apiKey, version }: Account, { keys }: WireDeps): void {
   if (!versions.has(version)) throw new ApiError(400, `anthropic-version: "${version}" is not a valid version`);
 }
 
-function sendError(response: ServerResponse, account: Account, reason: unknown): void {
+function sendError(
+  response: ServerResponse,
+  { account, dialect }: { readonly account: Account; readonly dialect: Dialect },
+  reason: unknown,
+): void {
   const error =
     reason instanceof ApiError
       ? reason
@@ -110,8 +119,9 @@ function sendError(response: ServerResponse, account: Account, reason: unknown):
     response.destroy();
     return;
   }
-  response.writeHead(error.status, { ...accountHeaders(account), "content-type": "application/json" });
-  response.end(JSON.stringify(errorBody(error, account.requestId)));
+  const answer = dialect.error(error.status, errorBody(error, account.requestId).error, account);
+  response.writeHead(answer.status, { ...dialect.headers(account, undefined), ...answer.headers });
+  response.end(answer.body);
 }
 
 function sendJson(response: ServerResponse, account: Account, value: unknown): void {
