@@ -4,9 +4,13 @@ import type { Outcome } from "#shared/messages/outcome.ts";
 import { createJobProducer, type JobProducer } from "#shared/queue/job-producer.ts";
 import type { CallJob, Lane } from "#shared/queue/job.ts";
 import type { CallContext } from "#shared/rpc/call-handler.ts";
+import { createUsageStore } from "#shared/store/usage-store.ts";
 import { createWorkerPool } from "#shared/rpc/worker-pool.ts";
 import { startWorkerServer, type WorkerServer } from "#shared/rpc/worker-server.ts";
 import { createBatchFeed } from "#shared/store/batch-feed.ts";
+import { createCatalogue } from "#shared/routing/catalogue.ts";
+import { createPriceBook } from "#shared/routing/price-book.ts";
+import { createBudgetStore } from "#shared/store/budget-store.ts";
 import { createCallRegistry } from "#shared/store/call-registry.ts";
 import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
 import { createItemStore } from "#shared/store/item-store.ts";
@@ -60,6 +64,8 @@ export async function startDispatcherBench(
   const producer = createJobProducer(redis, { prefix });
   closers.push(
     () => results.close(),
+    () => usage.close(),
+    () => budgets.close(),
     () => replies.close(),
     () => producer.close(),
   );
@@ -117,6 +123,8 @@ async function addDispatcher(
   const subscriber = connect(redisUrl, "subscriber", closers);
   const results = createResultStore({ redis, subscriber, prefix, ttlMs: 60_000 });
   const producer = createJobProducer(redis, { prefix });
+  const usage = createUsageStore({ redis, prefix, keepMs: 60_000, logger });
+  const budgets = createBudgetStore({ redis, prefix, logger });
   const pool = createWorkerPool({
     address: `ipv4:127.0.0.1:${port}`,
     token,
@@ -138,6 +146,9 @@ async function addDispatcher(
     feed: createBatchFeed({ redis, subscriber, prefix, holder: randomBytes(6).toString("hex") }),
     items: createItemStore({ redis, prefix }),
     traces: { put: () => undefined },
+    prices: createPriceBook(createCatalogue({ models: {}, providers: {} }), {}),
+    usage,
+    budgets,
     window: 50,
     concurrency: { interactive: 50, count: 10, background },
     lockMs: 15_000,
