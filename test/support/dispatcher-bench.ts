@@ -64,8 +64,6 @@ export async function startDispatcherBench(
   const producer = createJobProducer(redis, { prefix });
   closers.push(
     () => results.close(),
-    () => usage.close(),
-    () => budgets.close(),
     () => replies.close(),
     () => producer.close(),
   );
@@ -157,6 +155,8 @@ async function addDispatcher(
   });
   closers.push(
     () => results.close(),
+    () => usage.close(),
+    () => budgets.close(),
     () => producer.close(),
     () => pool.close(),
     () => dispatcher.close(),
