@@ -74,7 +74,7 @@ export function createStackProcess(options: StackProcessOptions): StackProcess {
       child = launch(options, lines);
       exit = waitForExit(child);
     },
-    async ready(timeoutMs = 20_000) {
+    async ready(timeoutMs = 50_000) {
       const isReady = async (): Promise<void> => {
         if (self.running) await assertReady(self);
       };
