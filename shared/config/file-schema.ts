@@ -33,6 +33,13 @@ const provider = closedObject("One upstream account.", {
   headers: Type.Optional(record("Headers to send with every request.", headerNamePattern, headerValue)),
   connections: Type.Optional(integerSchema("Most connections of one worker.", { min: 1, max: 65_535 }, 256)),
   rerun_sent: Type.Optional(flagSchema("Overrides engine.rerun_sent for this provider.")),
+  batch: Type.Optional(
+    choiceSchema(
+      "Items of batches go there as Message Batches of its own, at its price for those, or each as a call.",
+      ["native", "calls"],
+      "calls",
+    ),
+  ),
   threads: Type.Optional(
     flagSchema("Whether it keeps message threads; by default only the vendor's own address does."),
   ),

@@ -29,6 +29,7 @@ export interface ProviderShape {
   readonly headers?: Readonly<Record<string, string>>;
   readonly connections?: number;
   readonly rerun_sent?: boolean;
+  readonly batch?: "native" | "calls";
   readonly threads?: boolean;
   readonly models?: Readonly<Record<string, string>>;
 }

@@ -28,6 +28,7 @@ function readProvider(written: ProviderShape, secrets: "keep" | "drop"): Provide
     headers: bareRecord(headers.map(([name, value]) => [name.toLowerCase(), value])),
     connections: written.connections ?? 256,
     ...(written.rerun_sent === undefined ? {} : { rerunSent: written.rerun_sent }),
+    ...(written.batch === "native" ? { batch: written.batch } : {}),
     threads: written.threads ?? baseUrl === vendorUrl,
     models: bareRecord(Object.entries(written.models ?? {})),
   };

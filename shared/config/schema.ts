@@ -102,6 +102,8 @@ export interface AnthropicProviderConfig {
   readonly connections: number;
   /** Overrides `engine.rerunSent` for this provider. */
   readonly rerunSent?: boolean;
+  /** Items of batches go there as batches of its own, not each as a call. */
+  readonly batch?: "native";
   /** Whether message threads can be kept there. */
   readonly threads: boolean;
   /** Upstream model id by catalogue name, where they differ; without a prototype. */

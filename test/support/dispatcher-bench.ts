@@ -10,6 +10,7 @@ import { createBatchFeed } from "#shared/store/batch-feed.ts";
 import { createCallRegistry } from "#shared/store/call-registry.ts";
 import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
 import { createItemStore } from "#shared/store/item-store.ts";
+import { createNativeRuns } from "#shared/store/native-runs.ts";
 import { createReplyBus, type ReplyBus } from "#shared/store/reply-bus.ts";
 import { createResultStore, type ResultStore } from "#shared/store/result-store.ts";
 import { createLogger } from "#shared/telemetry/logger.ts";
@@ -137,6 +138,8 @@ async function addDispatcher(
     prefix,
     feed: createBatchFeed({ redis, subscriber, prefix, holder: randomBytes(6).toString("hex") }),
     items: createItemStore({ redis, prefix }),
+    runs: createNativeRuns({ redis, prefix }),
+    nativeTargetOf: () => undefined,
     traces: { put: () => undefined },
     window: 50,
     concurrency: { interactive: 50, count: 10, background },

@@ -1,4 +1,5 @@
 import type { ForwardedHeaders, Operation, SpliceRanges } from "#shared/messages/call.ts";
+import type { NativeStep } from "#shared/messages/native-batch.ts";
 import type { AttemptReason } from "#shared/messages/outcome.ts";
 import type { Usage } from "#shared/messages/usage.ts";
 
@@ -21,8 +22,18 @@ export interface AdapterTarget {
   readonly model: string;
 }
 
-/** A POST as it goes onto the wire. */
+/** A step of a Message Batch that the provider runs. */
+export interface BatchExchange {
+  readonly step: NativeStep;
+  readonly headers: ForwardedHeaders;
+  /** Of `create`. */
+  readonly body: readonly Buffer[];
+}
+
+/** A request as it goes onto the wire. */
 export interface UpstreamRequest {
+  /** POST, if absent. */
+  readonly method?: "GET";
   /** Path with the base URL's prefix. */
   readonly path: string;
   /** Name, value, name, value …; without content-length. */
@@ -77,6 +88,8 @@ export interface Failure {
 export interface Adapter {
   /** The HTTP exchange for this call: path, headers, body bytes. */
   encode(call: ProviderCall, target: AdapterTarget): UpstreamRequest;
+  /** The same for a Message Batch; absent where the provider has none. */
+  encodeBatch?(exchange: BatchExchange): UpstreamRequest;
   /** A whole answer as Messages bytes and usage; undefined when it is none, whatever its status says: then classify it. */
   decode(operation: Operation, head: UpstreamHead, body: Buffer): MessagesAnswer | undefined;
   createStreamDecoder(): StreamDecoder;
