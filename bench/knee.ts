@@ -49,7 +49,12 @@ export async function findKnee(flow: FlowName, options: KneeOptions): Promise<vo
   process.stdout.write(`\n### knee: ${flow} (queue.interactive: ${mode})\n\n`);
   process.stdout.write("| offered/s | answered in time/s | p50 ms | p99 ms | CPU share | shed | errors |\n");
   process.stdout.write("| --- | --- | --- | --- | --- | --- | --- |\n");
-  await measure(base, stack, { upstreamUrl, ...(loadCpu ? { loadCpu } : {}), warmupMs: 1000, durationMs: 3000 });
+  await measure(base, stack, {
+    upstreamUrl,
+    ...(loadCpu ? { loadCpu } : {}),
+    warmupMs: 1000,
+    durationMs: quick ? 3000 : 15_000,
+  });
   let knee = { rate: 0, good: 0 };
   for (let rate: number = startRates[flow]; ; rate *= growth) {
     const at = await offer(rate, quick ? 2000 : 5000);

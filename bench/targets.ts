@@ -85,7 +85,7 @@ function writeConfig(options: StackOptions, sockets: readonly string[]): string 
     file,
     [
       `server: { host: 127.0.0.1, port: ${options.port}, drain_seconds: 5 }`,
-      `redis: { url: "redis://127.0.0.1:${options.port + 1}" }`,
+      `redis: { url: "unix:${redisSocket(options)}" }`,
       `workers: { address: "${sockets.map((socket) => `unix:${socket}`).join(",")}" }`,
       options.mode === "always" ? "" : `queue: { interactive: ${options.mode} }`,
       `providers:\n  ${accounts.map(provider).join("\n  ")}`,
@@ -95,6 +95,10 @@ function writeConfig(options: StackOptions, sockets: readonly string[]): string 
     ].join("\n"),
   );
   return file;
+}
+
+function redisSocket({ workDir, name }: StackOptions): string {
+  return join(workDir, `${name}.sock`);
 }
 
 interface Launch {
@@ -114,7 +118,8 @@ export async function startSluice(options: StackOptions): Promise<SluiceStack> {
     say: () => {},
   });
   const pinned = cpu ? { cpu } : {};
-  const redisArgs = ["--port", String(port + 1), "--save", "", "--appendonly", "yes", "--dir", redisDir];
+  const socket = ["--port", String(port + 1), "--unixsocket", redisSocket(options)];
+  const redisArgs = [...socket, "--save", "", "--appendonly", "yes", "--dir", redisDir];
   const memory = ["--maxmemory", "4gb", "--maxmemory-policy", "noeviction"];
   const startRedis = (): Started =>
     start("redis", [redis.command, ...redisArgs, ...memory], { ...pinned, env: redis.env });

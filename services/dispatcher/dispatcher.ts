@@ -45,6 +45,8 @@ export interface DispatcherDeps {
   readonly prefix: string;
   /** Jobs at a time, by lane; of the background lane the most. */
   readonly concurrency: Readonly<Record<Lane, number>>;
+  /** How long the jobs of a dispatcher that says nothing more are left to it. */
+  readonly lockMs: number;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
@@ -86,6 +88,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     createJobConsumer({
       lane,
       concurrency: deps.concurrency[lane],
+      lockMs: deps.lockMs,
       connection: deps.blocking,
       prefix: deps.prefix,
       logger,

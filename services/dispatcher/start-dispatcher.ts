@@ -54,6 +54,7 @@ export async function startDispatcher(config: SluiceConfig, context: ServiceCont
       window: config.batches.window,
       prefix,
       concurrency: config.lanes,
+      lockMs: config.queue.lockMs,
       logger,
       metrics,
     }),

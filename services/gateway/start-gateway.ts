@@ -45,7 +45,7 @@ export async function startGateway(config: SluiceConfig, context: Omit<ServiceCo
   const { deps, describeRedis, awaitRedis } = openDeps(config, context);
   const app = buildApp(deps);
   context.own(app);
-  await awaitRedis();
+  await Promise.all([awaitRedis(), deps.oidc.replace(config.oidc)]);
   await app.listen({ host: config.server.host, port: config.server.port, backlog });
   const { port } = app.server.address() as AddressInfo;
   context.logger.info({ host: config.server.host, port }, "listening");
@@ -55,7 +55,7 @@ export async function startGateway(config: SluiceConfig, context: Omit<ServiceCo
     port,
     useKeys({ keys, oidc }) {
       deps.keyring.replace(keys);
-      deps.oidc.replace(oidc);
+      void deps.oidc.replace(oidc);
     },
     service: {
       ready() {
@@ -95,9 +95,9 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
   const health = own(createRedisHealth({ redis }));
   const replies = own(createReplyBus({ subscriber, prefix, instanceId, logger, ...sealed }));
   const { address, token, tls } = config.workers;
-  const { ttlMs: eventsTtlMs, maxBytes, maxReaders } = config.events;
+  const { ttlMs, leaseMs, maxBytes, maxReaders } = config.events;
   const connectSubscriber = (): RedisConnection => connectRedis(url, "subscriber", { logger });
-  const events = own(createEventLog({ redis, connectSubscriber, prefix, ttlMs: eventsTtlMs, ...sealed }));
+  const events = own(createEventLog({ redis, connectSubscriber, prefix, ttlMs, leaseMs, ...sealed }));
   const producer = own(createJobProducer(redis, { prefix }));
   const deps: GatewayDeps = {
     server: config.server,
@@ -108,9 +108,9 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
     logger,
     catalogue: createCatalogue(config),
     keyring: createKeyring(config.keys),
-    oidc: createOidcVerifier(config.oidc),
+    oidc: createOidcVerifier(),
     guard: own(createLoadGuard({ maxOpenCalls: config.server.maxWaiting })),
-    keyLimits: createKeyLimits({ redis, prefix }),
+    keyLimits: own(createKeyLimits({ redis, prefix })),
     pool: own(createWorkerPool({ address, token, tls, peer: { kind: "gateway", id: instanceId }, logger })),
     producer,
     replies,

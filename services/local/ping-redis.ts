@@ -9,12 +9,13 @@ export interface RedisState {
 
 /** Asks the Redis at `url` once; resolves within a second whatever happens. */
 export function pingRedis(url: string): Promise<RedisState> {
-  const { protocol, hostname, port, username, password } = new URL(url);
+  const { protocol, hostname, port, username, password, pathname } = new URL(url);
   const secret = [username, password].filter((part) => part !== "").map((part) => decodeURIComponent(part));
   const greeting = secret.length === 0 ? "" : command("AUTH", ...secret);
   return new Promise((resolve) => {
     const address = { host: hostname.replaceAll(/[[\]]/g, ""), port: Number(port || 6379) };
-    const socket = protocol === "rediss:" ? connectTls(address) : connectPlain(address);
+    const socket =
+      protocol === "rediss:" ? connectTls(address) : connectPlain(protocol === "unix:" ? { path: pathname } : address);
     let reply = "";
     const finish = (state: RedisState): void => {
       socket.destroy();

@@ -26,7 +26,7 @@ export const rules = {
     "must be an http(s) URL without credentials, query or fragment",
   ),
   emptyOrHttpUrl: rule("^(?:https?://[^\\s/?#@]+(?:/[^\\s?#]*)?)?$", "must be an http(s) URL, or empty"),
-  redisUrl: rule("^rediss?://\\S+$", "must be a redis:// or rediss:// URL"),
+  redisUrl: rule("^(?:rediss?://\\S+|unix:/\\S+)$", "must be a redis:// or rediss:// URL, or unix:/path"),
   listenAddress: rule("^(?:\\S+:\\d{1,5}|unix:/\\S+)$", "must be host:port or unix:/path"),
   word: rule("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", "must be a word of letters, digits, `.`, `_`, `-`"),
   instant: rule(

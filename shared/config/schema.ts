@@ -32,6 +32,8 @@ export interface QueueConfig {
   readonly interactive: QueueUse;
   /** How long a whole answer goes on after its last caller left. */
   readonly lingerMs: number;
+  /** How long a job is its dispatcher's without a renewal. */
+  readonly lockMs: number;
 }
 
 export interface JobsConfig {
@@ -192,6 +194,8 @@ export interface BatchesConfig {
 interface EventsConfig {
   readonly maxBytes: number;
   readonly ttlMs: number;
+  /** How long a recording counts as going on without a renewal. */
+  readonly leaseMs: number;
   readonly maxReaders: number;
 }
 

@@ -90,6 +90,10 @@ const interactive: Field<QueueUse> = {
 export const queueFields = {
   interactive,
   lingerMs: duration("How long a whole answer goes on after its caller left, for a retry to join it.", 5_000),
+  lockMs: duration(
+    "How long the jobs of a dispatcher that says nothing more are left to it. Longer than any pause it may make: a job that is lost too early is delivered twice.",
+    15_000,
+  ),
 };
 
 /** Asynchronous calls. */
@@ -128,6 +132,10 @@ export const batchesFields = {
 export const eventsFields = {
   maxBytes: size("Largest recording of a stream that outlives its caller.", 8 * 2 ** 20),
   ttlMs: duration("How long a recording can be read after its last event.", 900_000),
+  leaseMs: duration(
+    "How long a recording whose gateway says nothing more counts as going on; readers hear half as much later that it was cut off.",
+    10_000,
+  ),
   maxReaders: integer("Recordings that one gateway reads out at a time.", 1_000, { min: 1, max: 100_000 }),
 };
 

@@ -24,6 +24,8 @@ export interface JobContext {
 export interface JobConsumerOptions {
   readonly lane: Lane;
   readonly concurrency: number;
+  /** How long jobs stay this process' without a renewal, of which there are three in that time. */
+  readonly lockMs: number;
   /** With the purpose `blocking`; one serves the consumers of all lanes. */
   readonly connection: QueueConnection;
   readonly prefix: string;
@@ -51,7 +53,8 @@ interface Held {
   readonly call: CallJob;
 }
 
-const renewMs = 5000;
+/** Of the time that a lock lasts. */
+const renewals = 3;
 /** A job that outlives so many of its dispatchers is what they die of. */
 const mostRecoveries = 20;
 /** For Redis to take what is given back; if it is away, the locks run out and the jobs are found. */
@@ -89,9 +92,10 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
     return isDone;
   }
   const slots = new JobSlots({ worker, concurrency: options.concurrency, logger, run });
-  const stopRenewing = keepLocks(worker, held, (ids) =>
-    logger.warn({ lane, jobs: ids.length }, "jobs lost their lock"),
-  );
+  const stopRenewing = keepLocks(held, (ids) => logger.warn({ lane, jobs: ids.length }, "jobs lost their lock"), {
+    worker,
+    everyMs: options.lockMs / renewals,
+  });
 
   async function close(signal: AbortSignal): Promise<void> {
     slots.stop();
@@ -150,7 +154,11 @@ function giveBack(worker: LaneWorker, { job, call }: Held): Promise<void> {
 }
 
 /** Renews the locks of all jobs in hand; returns what ends it. */
-function keepLocks(worker: LaneWorker, held: ReadonlyMap<string, Held>, onLost: (ids: string[]) => void): () => void {
+function keepLocks(
+  held: ReadonlyMap<string, Held>,
+  onLost: (ids: string[]) => void,
+  { worker, everyMs }: { readonly worker: LaneWorker; readonly everyMs: number },
+): () => void {
   let isRenewing = false;
   async function renew(): Promise<void> {
     if (isRenewing || held.size === 0) return;
@@ -163,7 +171,7 @@ function keepLocks(worker: LaneWorker, held: ReadonlyMap<string, Held>, onLost: 
     const missed = lost.filter((id) => mine.has(id));
     if (missed.length > 0) onLost(missed);
   }
-  const timer = setInterval(() => void renew(), renewMs);
+  const timer = setInterval(() => void renew(), everyMs);
   return () => clearInterval(timer);
 }
 

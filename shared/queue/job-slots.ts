@@ -11,6 +11,7 @@ export interface JobSlotsOptions {
 
 const mostTakes = 64;
 const retryMs = 250;
+const unseen = { waiting: 0, dueAt: 0 };
 
 /**
  * Takes as many jobs at a time as there are slots. States: taking → stopped, in which jobs in hand still finish. While
@@ -80,12 +81,14 @@ export class JobSlots {
   async #takeAll(): Promise<number> {
     for (let want = 1; want > 0; want = this.#isStopped ? 0 : Math.min(this.#backlog, this.#free, mostTakes)) {
       this.#backlog = Math.max(0, this.#backlog - want);
-      // Asked before the takes, which leave a microtask later.
-      const waiting = this.#options.worker.waiting().catch(() => 0);
+      // In this turn's write, behind the takes: they leave a microtask later, so an immediate of now comes after them.
+      const looking = nextImmediate().then(() => this.#options.worker.look().catch(() => unseen));
       const dues = await Promise.all(Array.from({ length: want }, () => this.#take()));
-      this.#backlog = Math.max(0, (await waiting) - want);
+      const view = await looking;
+      this.#backlog = view.waiting;
       const dueAt = dues.find((due) => due !== undefined);
       if (dueAt !== undefined) return dueAt;
+      if (view.waiting === 0) return view.dueAt;
     }
     return 0;
   }
@@ -134,4 +137,8 @@ export class JobSlots {
     for (const waker of this.#wakers) waker();
     this.#wakers.clear();
   }
+}
+
+function nextImmediate(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -24,11 +24,17 @@ interface Sign {
 /** A job, or when there will be one: the time the next parked one is due (milliseconds since the epoch), 0 if none. */
 type Take = { readonly job: TakenJob } | { readonly job: undefined; readonly dueAt: number };
 
+/** `waiting`: jobs, parked ones apart. `dueAt`: as in `Take`, and 0 while jobs wait. */
+interface LaneView {
+  readonly waiting: number;
+  readonly dueAt: number;
+}
+
 /** One lane as BullMQ keeps it: its scripts, typed, one method each. Commands wait for Redis while it is away. */
 export interface LaneWorker {
   take(token: string): Promise<Take>;
-  /** Jobs that wait, parked ones apart. */
-  waiting(): Promise<number>;
+  /** What lies in the lane. When no job waits, a sign that says otherwise is taken away. */
+  look(): Promise<LaneView>;
   /** Waits until there may be a job, some seconds at most, or not beyond the time that a parked one is due. */
   sign(dueAt: number): Promise<Sign>;
   /** Removes the job as done and, if wanted, takes the next one in the same script. Rejects when the lock is lost. */
@@ -44,28 +50,41 @@ export interface LaneWorker {
 
 export interface LaneWorkerOptions {
   readonly lane: Lane;
+  /** How long a job stays its taker's without `extend`. */
+  readonly lockMs: number;
   readonly connection: QueueConnection;
   readonly prefix: string;
   readonly logger: Logger;
 }
 
-const lockDuration = 15_000;
-const stalledInterval = 5_000;
+/** How often to look for jobs without a lock, in the time that one lasts. */
+const stalledChecks = 3;
 /** A sign that a lost dispatcher had taken is missed for this long by the others. */
 const longestSignS = 2;
+/**
+ * BullMQ leaves a sign behind with each job that is taken, for there may be more. Where there is none it would only call
+ * somebody up for nothing, which costs as much as the job did; what it would have told, when the next parked job is due,
+ * is told here. BullMQ's score of a parked job is its time in ms times 4096, and a count.
+ */
+const lookInto = `local waiting = redis.call('LLEN', KEYS[1])
+if waiting > 0 then return {waiting, 0} end
+redis.call('ZREM', KEYS[2], '0')
+local next = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
+if #next == 0 then return {0, 0} end
+return {0, math.max(1, math.floor(tonumber(next[2]) / 4096))}`;
 const nothing: Sign = { isTaken: false, dueAt: 0 };
 
 /**
  * BullMQ's documented way of fetching by hand, and the only importer of its Worker. Its own loop takes one job per
  * round trip, asks once more after every job, and trips over a payload that is not JSON; a fifth more CPU per job.
  */
-export function createLaneWorker({ lane, connection, prefix, logger }: LaneWorkerOptions): LaneWorker {
+export function createLaneWorker({ lane, lockMs, connection, prefix, logger }: LaneWorkerOptions): LaneWorker {
   const worker = new Worker(lane, undefined, {
     connection: connection.client,
     prefix: queuePrefix(prefix),
     autorun: false,
-    lockDuration,
-    stalledInterval,
+    lockDuration: lockMs,
+    stalledInterval: lockMs / stalledChecks,
     // How often is too often we decide ourselves: what BullMQ fails it only writes down.
     maxStalledCount: 1_000_000,
   });
@@ -88,7 +107,11 @@ export function createLaneWorker({ lane, connection, prefix, logger }: LaneWorke
       const [json, id, , dueAt] = (await backend.moveToActive(token)) as NextJob;
       return json ? { job: takenJob(json, id, token) } : { job: undefined, dueAt: dueAt ?? 0 };
     },
-    waiting: () => connection.client.llen(backend.keys["wait"] ?? ""),
+    async look() {
+      const { wait = "", marker = "", delayed = "" } = backend.keys;
+      const [waiting, dueAt] = (await connection.client.eval(lookInto, 3, wait, marker, delayed)) as [number, number];
+      return { waiting, dueAt };
+    },
     async sign(dueAt) {
       try {
         return await sign(dueAt);
@@ -114,7 +137,7 @@ export function createLaneWorker({ lane, connection, prefix, logger }: LaneWorke
       backend.extendLocks(
         jobs.map(({ id }) => id),
         jobs.map(({ token }) => token),
-        lockDuration,
+        lockMs,
       ),
     hush() {
       isHushed = true;

@@ -21,6 +21,6 @@ test("faults are printed, all of them, and the process ends with 1", () => {
   expect(stderr).toBe(
     "The configuration has 2 faults:\n" +
       "  PORT: must be a whole number from 0 to 65535\n" +
-      "  REDIS_URL: must be a redis:// or rediss:// URL\n",
+      "  REDIS_URL: must be a redis:// or rediss:// URL, or unix:/path\n",
   );
 });

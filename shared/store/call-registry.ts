@@ -37,8 +37,11 @@ export type JoinResult =
  * is away.
  */
 export interface CallRegistry {
-  /** Makes the call findable by what it asks. Sent with others of the same event-loop turn; never fails. */
-  register(ask: string, call: JoinableCall): void;
+  /**
+   * Makes the call findable by what it asks. Sent with others of the same event-loop turn; never fails. Calls `written`
+   * in a later turn, once it has left this process or cannot.
+   */
+  register(ask: string, call: JoinableCall, written?: () => void): void;
   find(ask: string): Promise<JoinableCall | undefined>;
   /** Adds a caller unless the call is over; its outcome then comes to the caller's channel. */
   join(call: JoinableCall, caller: Waiting): Promise<JoinResult>;
@@ -78,13 +81,16 @@ export function createCallRegistry(options: {
   const leaveCall = loadScript(client, "leave-call");
   const abandonCall = loadScript(client, "abandon-call");
   const registering = createTurnBatch<Registration>((batch) => {
-    if (!redis.isReady) return;
-    const names = batch.map(({ ask }) => keys.ask(ask));
-    registerCalls(names, batch.flatMap(entryOf)).catch(() => undefined);
+    if (redis.isReady) {
+      const names = batch.map(({ ask }) => keys.ask(ask));
+      registerCalls(names, batch.flatMap(entryOf)).catch(() => undefined);
+    }
+    // Behind the connection's own immediate, which writes what it was given in this turn.
+    for (const { written } of batch) if (written) setImmediate(written);
   }, mostPerScript);
 
   return {
-    register: (ask, call) => registering.add({ ask, call }),
+    register: (ask, call, written) => registering.add({ ask, call, written }),
     async find(ask) {
       const entry = await client.get(keys.ask(ask));
       return entry === null ? undefined : readJoinableCall(entry);
@@ -130,6 +136,7 @@ export function createCallRegistry(options: {
 interface Registration {
   readonly ask: string;
   readonly call: JoinableCall;
+  readonly written: (() => void) | undefined;
 }
 
 function entryOf({ call }: Registration): ScriptArgument[] {

@@ -3,6 +3,7 @@ import { readJoinableCall, writeJoinableCall, type JoinableCall } from "./call-r
 import type { RedisConnection } from "./connect-redis.ts";
 import { loadScript } from "./load-script.ts";
 import { createStoreKeys } from "./store-keys.ts";
+import { within } from "./within.ts";
 
 const workKinds = ["whole", "stream", "job", "batch"] as const;
 
@@ -18,8 +19,8 @@ export interface ClaimedWork {
 export interface Claim {
   /** How long what came of the work is to be kept. */
   readonly keepMs: number;
-  /** Nothing came of the work: the key may be used again. Never fails. */
-  release(): void;
+  /** Nothing came of the work: the key may be used again when this resolves. Never rejects, takes at most a second. */
+  release(): Promise<void>;
 }
 
 export type Claiming =
@@ -40,6 +41,7 @@ export interface ClaimStore {
 }
 
 const keepMs = 86_400_000;
+const releaseWithinMs = 1000;
 
 export function createClaimStore(options: { readonly redis: RedisConnection; readonly prefix: string }): ClaimStore {
   const { client } = options.redis;
@@ -53,7 +55,7 @@ export function createClaimStore(options: { readonly redis: RedisConnection; rea
       throw new GatewayError("overloaded", "Idempotency keys cannot be looked up now.", { retryAfterS: 1, cause });
     });
     if (!Buffer.isBuffer(reply)) {
-      const release = (): void => void releaseWork([key], [line]).catch(() => undefined);
+      const release = async (): Promise<void> => void (await within(releaseWithinMs, releaseWork([key], [line])));
       return { state: "ours", claim: { keepMs, release } };
     }
     const known = reply.toString();

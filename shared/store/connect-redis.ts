@@ -36,7 +36,7 @@ const quitMs = 500;
 
 /** Opens a connection at once and keeps it open until `close()`; it never gives up and never throws. */
 export function connectRedis(url: string, purpose: RedisPurpose, options: ConnectOptions): RedisConnection {
-  const client = new Redis(url, optionsFor(purpose, options.commandTimeoutMs ?? 500));
+  const client = new Redis(url.replace(/^unix:/, ""), optionsFor(purpose, options.commandTimeoutMs ?? 500));
   // Every store on the connection listens for its coming and going. Not 0 for "no limit": BullMQ adds its own to it.
   client.setMaxListeners(10_000);
   writeOncePerTurn(client);

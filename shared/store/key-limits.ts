@@ -1,5 +1,6 @@
 import type { RedisConnection } from "./connect-redis.ts";
-import { loadScript } from "./load-script.ts";
+import { loadScript, type RedisScript, type ScriptArgument } from "./load-script.ts";
+import { createLeaseReturns, type LeaseReturns } from "./lease-returns.ts";
 import { createLocalLimits, type Limits } from "./local-limits.ts";
 import { createStoreKeys, type StoreKeys } from "./store-keys.ts";
 import { createTurnBatch } from "./turn-batch.ts";
@@ -13,11 +14,15 @@ export interface KeyLimits {
    * dies, for `holdMs` at most or, if it has lasted longer than that, for two minutes.
    */
   admit(keyId: string, limits: Limits | undefined, callId: string, holdMs: number): Promise<Admission>;
-  /** Harmless for a call that holds no place. */
+  /** Harmless for a call that holds no place. Other gateways see it a moment later. */
   release(keyId: string, callId: string): void;
+  /** Gives back what was released. */
+  close(): Promise<void>;
 }
 
 const capMs = 50;
+/** A script holds up everybody else in Redis. */
+const mostPerScript = 128;
 const usualRenewEveryMs = 30_000;
 /** Leases are renewed so many rounds before they end, and for twice as many. */
 const roundsAhead = 2;
@@ -33,19 +38,17 @@ export function createKeyLimits(options: {
   const { redis, renewEveryMs = usualRenewEveryMs } = options;
   const keys = createStoreKeys(options.prefix);
   const extendLeases = loadScript(redis.client, "extend-leases");
-  const admitCall = loadScript(redis.client, "admit-call");
+  const admitCalls = loadScript(redis.client, "admit-calls");
   const local = createLocalLimits();
-  const releasing = createTurnBatch<Release>((batch) => releaseLeases(redis, keys, batch));
+  const returns = createLeaseReturns(redis, keys);
+  const asking = createTurnBatch<Question>((batch) => askTogether(batch, { admitCalls, keys, returns }), mostPerScript);
   /** Calls of ours that may hold a lease in Redis, by call id: releasing any other costs nothing. */
   const leased = new Map<string, Lease>();
   setInterval(renewLeases, renewEveryMs).unref();
 
-  function ask(keyId: string, limits: Limits, call: LimitedCall): Promise<unknown> {
+  function ask(keyId: string, limits: Limits, call: LimitedCall): Promise<number> {
     if (limits.concurrent !== undefined) leased.set(call.id, { keyId, endsAt: Date.now() + call.holdMs });
-    return admitCall(
-      [keys.rate(keyId), keys.leases(keyId)],
-      [limits.rpm ?? 0, limits.concurrent ?? 0, call.id, Math.ceil(call.holdMs)],
-    );
+    return new Promise((resolve, reject) => asking.add({ keyId, limits, call, resolve, reject }));
   }
   function renewLeases(): void {
     const now = Date.now();
@@ -60,7 +63,7 @@ export function createKeyLimits(options: {
   }
   function giveBack(keyId: string, callId: string): void {
     leased.delete(callId);
-    releasing.add({ keyId, callId });
+    returns.add(keyId, callId);
   }
   function askWithin(keyId: string, limits: Limits, call: LimitedCall): Promise<Admission> {
     return new Promise((resolve) => {
@@ -76,9 +79,8 @@ export function createKeyLimits(options: {
       };
       const timer = setTimeout(decideHere, capMs);
       ask(keyId, limits, call).then(
-        (reply) => {
+        (waitMs) => {
           clearTimeout(timer);
-          const waitMs = Number(reply);
           if (waitMs > 0) leased.delete(call.id);
           else if (here) giveBackUnused();
           resolve(toAdmission(waitMs));
@@ -102,6 +104,7 @@ export function createKeyLimits(options: {
       local.release(keyId, callId);
       if (leased.has(callId)) giveBack(keyId, callId);
     },
+    close: () => returns.flush(),
   };
 }
 
@@ -115,17 +118,33 @@ interface Lease {
   endsAt: number;
 }
 
-interface Release {
+/** A call that waits to be admitted; resolves with the milliseconds after which to try again, 0 when it is. */
+interface Question {
   readonly keyId: string;
-  readonly callId: string;
+  readonly limits: Limits;
+  readonly call: LimitedCall;
+  resolve(waitMs: number): void;
+  reject(error: Error): void;
 }
 
-/** A lease that could not be given back ends by itself. */
-function releaseLeases(redis: RedisConnection, keys: StoreKeys, batch: readonly Release[]): void {
-  if (!redis.isReady) return;
-  const byKey = Map.groupBy(batch, ({ keyId }) => keyId);
-  for (const [keyId, releases] of byKey)
-    redis.client.zrem(keys.leases(keyId), ...releases.map(({ callId }) => callId)).catch(() => undefined);
+interface Asking {
+  readonly admitCalls: RedisScript;
+  readonly keys: StoreKeys;
+  readonly returns: LeaseReturns;
+}
+
+/** One script per key and turn: alone each call costs Redis four times as much. */
+function askTogether(batch: readonly Question[], { admitCalls, keys, returns }: Asking): void {
+  for (const [keyId, questions] of Map.groupBy(batch, (question) => question.keyId)) {
+    const { limits } = questions[0] as Question;
+    const returned = returns.take(keyId);
+    const args: ScriptArgument[] = [limits.rpm ?? 0, limits.concurrent ?? 0, returned.length, ...returned];
+    for (const { call } of questions) args.push(call.id, Math.ceil(call.holdMs));
+    admitCalls([keys.rate(keyId), keys.leases(keyId)], args).then(
+      (waits) => questions.forEach(({ resolve }, index) => resolve(Number((waits as readonly unknown[])[index]))),
+      (error: Error) => questions.forEach(({ reject }) => reject(error)),
+    );
+  }
 }
 
 function toAdmission(waitMs: number): Admission {

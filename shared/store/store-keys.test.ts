@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createStoreKeys } from "./store-keys.ts";
+import { createStoreKeys, scopedId } from "./store-keys.ts";
 
 const keys = createStoreKeys("sluice");
 
@@ -13,7 +13,7 @@ test("every key lies in the slot of one hash tag", () => {
     keys.leases("k"),
     keys.affinity("k", "h"),
     keys.bound("k", "i"),
-    keys.trace("k", "i"),
+    keys.traces(1),
     keys.events("k", "c"),
     keys.eventsLease("k", "c"),
     keys.probe("t"),
@@ -25,9 +25,9 @@ test("every key lies in the slot of one hash tag", () => {
 
 test("no choice of an id reaches another identity's state", () => {
   expect(keys.bound("oidc:ci:a", "b:msg_1")).not.toBe(keys.bound("oidc:ci:a:b", "msg_1"));
-  expect(keys.trace("key:a", "b:c")).not.toBe(keys.trace("key:a:b", "c"));
+  expect(scopedId("key:a", "b:c")).not.toBe(scopedId("key:a:b", "c"));
 });
 
 test("an id of any length makes a short key", () => {
-  expect(keys.trace("key:a", "x".repeat(100_000)).length).toBeLessThan(200);
+  expect(keys.bound("key:a", "x".repeat(100_000)).length).toBeLessThan(200);
 });

@@ -11,7 +11,8 @@ export interface StoreKeys {
   leases(keyId: string): string;
   affinity(keyId: string, hash: string): string;
   bound(keyId: string, id: string): string;
-  trace(keyId: string, id: string): string;
+  /** The traces of one part of time. */
+  traces(bucket: number): string;
   /** The recorded events of a stream, and the lease of who records them. Each names a channel too, for its news. */
   events(keyId: string, callId: string): string;
   eventsLease(keyId: string, callId: string): string;
@@ -46,19 +47,19 @@ export function createStoreKeys(prefix: string): StoreKeys {
     job: (lane, callId) => `${tag}:${lane}:${callId}`,
     rate: (keyId) => `${tag}:rate:${keyId}`,
     leases: (keyId) => `${tag}:leases:${keyId}`,
-    affinity: (keyId, hash) => `${tag}:affinity:${scoped(keyId, hash)}`,
-    bound: (keyId, id) => `${tag}:bound:${scoped(keyId, id)}`,
-    trace: (keyId, id) => `${tag}:trace:${scoped(keyId, id)}`,
-    events: (keyId, callId) => `${tag}:events:${scoped(keyId, callId)}`,
-    eventsLease: (keyId, callId) => `${tag}:events-lease:${scoped(keyId, callId)}`,
+    affinity: (keyId, hash) => `${tag}:affinity:${scopedId(keyId, hash)}`,
+    bound: (keyId, id) => `${tag}:bound:${scopedId(keyId, id)}`,
+    traces: (bucket) => `${tag}:traces:${bucket}`,
+    events: (keyId, callId) => `${tag}:events:${scopedId(keyId, callId)}`,
+    eventsLease: (keyId, callId) => `${tag}:events-lease:${scopedId(keyId, callId)}`,
     probe: (target) => `${tag}:probe:${target}`,
     ask: (print) => `${tag}:ask:${print}`,
     callers: (callId) => `${tag}:callers:${callId}`,
     until: (callId) => `${tag}:until:${callId}`,
     jobRecord: (callId) => `${tag}:job:${callId}`,
     jobsOf: (keyId) => `${tag}:jobs:${keyId}`,
+    claim: (keyId, idempotencyKey) => `${tag}:claim:${scopedId(keyId, idempotencyKey)}`,
     openJobs: (keyId) => `${tag}:open-jobs:${keyId}`,
-    claim: (keyId, idempotencyKey) => `${tag}:claim:${scoped(keyId, idempotencyKey)}`,
     tape: (callId) => `${tag}:tape:${callId}`,
     tapeReaders: (callId) => `${tag}:tape-readers:${callId}`,
     targets: `${tag}:targets`,
@@ -78,7 +79,7 @@ function hashTag(prefix: string): string {
 const longestId = 128;
 
 /** Both may hold any character: the length in front keeps (`a:b`, `c`) and (`a`, `b:c`) apart. */
-function scoped(keyId: string, id: string): string {
+export function scopedId(keyId: string, id: string): string {
   const short = id.length <= longestId ? id : createHash("sha256").update(id).digest("base64url");
   return `${keyId.length}:${keyId}:${short}`;
 }

@@ -1,10 +1,10 @@
 import type { CallFacts } from "#shared/messages/outcome.ts";
+import type { Redis } from "ioredis";
 import type { Operation } from "#shared/messages/call.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { RedisConnection } from "./connect-redis.ts";
-import { loadScript, type ScriptArgument } from "./load-script.ts";
 import { watchRoom } from "./memory-room.ts";
-import { createStoreKeys, type StoreKeys } from "./store-keys.ts";
+import { createStoreKeys, scopedId } from "./store-keys.ts";
 
 /** What a call went through, for `GET /v1/requests/{id}`. Times are milliseconds since the epoch. */
 export interface StoredTrace extends CallFacts {
@@ -45,6 +45,11 @@ export interface TraceStore {
 
 const flushMs = 100;
 const mostPerFlush = 200;
+/**
+ * Traces lie in hashes, one for each of so many parts of their time to live: a field costs Redis a quarter of a key with
+ * a time to live of its own, and reading, which is rare, asks them all.
+ */
+const buckets = 360;
 /** Traces go before calls do: readiness turns red at 90 %. */
 const mostMemory = 0.8;
 /** Marks a value as the id of the call, not its trace. */
@@ -53,7 +58,7 @@ const pointerMark = "@";
 export function createTraceStore(options: TraceStoreOptions): TraceStore {
   const { redis, logger, ttlMs } = options;
   const keys = createStoreKeys(options.prefix);
-  const writeTraces = loadScript(redis.client, "write-traces");
+  const bucketMs = Math.max(1000, ttlMs / buckets);
   const hasRoom = watchRoom(redis, mostMemory);
   let waiting: StoredTrace[] = [];
   let timer: NodeJS.Timeout | undefined;
@@ -73,11 +78,12 @@ export function createTraceStore(options: TraceStoreOptions): TraceStore {
     if (batch.length === 0) return;
     if (!redis.isReady) return drop(batch.length, "redis is away");
     if (!(await hasRoom())) return drop(batch.length, "redis is short of memory");
-    const names: string[] = [];
-    const values: ScriptArgument[] = [Math.ceil(ttlMs)];
-    for (const trace of batch) collect(trace, keys, { names, values });
+    const key = keys.traces(Math.floor(Date.now() / bucketMs));
     try {
-      await writeTraces(names, values);
+      await Promise.all([
+        redis.client.hset(key, ...batch.flatMap(fieldsOf)),
+        redis.client.pexpire(key, Math.ceil(ttlMs + bucketMs)),
+      ]);
       told = false;
     } catch {
       drop(batch.length, "redis did not take them");
@@ -89,10 +95,9 @@ export function createTraceStore(options: TraceStoreOptions): TraceStore {
       else timer ??= setTimeout(() => void flush(), flushMs).unref();
     },
     async get(keyId, id) {
-      const found = await redis.client.get(keys.trace(keyId, id));
-      const text = found?.startsWith(pointerMark)
-        ? await redis.client.get(keys.trace(keyId, found.slice(pointerMark.length)))
-        : found;
+      const last = Math.floor(Date.now() / bucketMs);
+      const names = Array.from({ length: Math.ceil(ttlMs / bucketMs) + 1 }, (_, back) => keys.traces(last - back));
+      const text = await findTrace(redis.client, names, { keyId, id });
       // Our own JSON, written by `put`.
       return text ? (JSON.parse(text) as StoredTrace) : undefined;
     },
@@ -104,16 +109,31 @@ export function createTraceStore(options: TraceStoreOptions): TraceStore {
   };
 }
 
-function collect(trace: StoredTrace, keys: StoreKeys, into: { names: string[]; values: ScriptArgument[] }): void {
-  into.names.push(keys.trace(trace.keyId, trace.id));
-  into.values.push(JSON.stringify(trace));
+/** Fields and values of a trace and of the pointers to it. */
+function fieldsOf(trace: StoredTrace): string[] {
+  const fields = [scopedId(trace.keyId, trace.id), JSON.stringify(trace)];
   const others = new Set(trace.attempts.map(({ upstreamRequestId }) => upstreamRequestId));
   others.add(trace.requestId);
   others.delete(trace.id);
   for (const id of others) {
     // A pointer may never take the place of a trace: call ids are ours, upstream's ids are not.
     if (id === undefined || id.startsWith("call_")) continue;
-    into.names.push(keys.trace(trace.keyId, id));
-    into.values.push(pointerMark + trace.id);
+    fields.push(scopedId(trace.keyId, id), pointerMark + trace.id);
   }
+  return fields;
+}
+
+interface Wanted {
+  readonly keyId: string;
+  readonly id: string;
+}
+
+/** Asks all buckets in one write, the latest first; a pointer lies beside its trace. */
+async function findTrace(client: Redis, buckets: readonly string[], { keyId, id }: Wanted): Promise<string | null> {
+  const field = scopedId(keyId, id);
+  const answers = await Promise.all(buckets.map((bucket) => client.hget(bucket, field)));
+  const at = answers.findIndex((answer) => answer !== null);
+  const found = answers[at] ?? null;
+  if (!found?.startsWith(pointerMark)) return found;
+  return client.hget(buckets[at] ?? "", scopedId(keyId, found.slice(pointerMark.length)));
 }

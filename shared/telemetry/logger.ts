@@ -35,12 +35,12 @@ export function createLogger(options: LoggerOptions): Logger {
   );
 }
 
-/** A write for each line is 5 to 8 % of a gateway's CPU under load: lines leave together, after 8 KiB or 200 ms. */
-const batchBytes = 8192;
+/** A write for each line is 5 to 8 % of a gateway's CPU under load, for 8 KiB half of it: lines leave together, after 64 KiB or 200 ms. */
+const batchBytes = 65_536;
 const flushEveryMs = 200;
 
 function createStdout(): DestinationStream {
-  const stdout = pino.destination({ dest: 1, sync: false, minLength: batchBytes });
+  const stdout = pino.destination({ dest: 1, sync: false, minLength: batchBytes, maxWrite: 2 * batchBytes });
   setInterval(() => stdout.flush(), flushEveryMs).unref();
   return stdout;
 }

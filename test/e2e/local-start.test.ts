@@ -5,13 +5,14 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { freePort } from "../../services/local/free-port.ts";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { freePort } from "../support/free-port.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const run = promisify(execFile);
 
-interface Local {
+/** Ended, if it still runs, when it is disposed of. */
+interface Local extends AsyncDisposable {
   readonly output: () => string;
   readonly exit: Promise<[code: number | null, signal: string | null]>;
   readonly process: ChildProcess;
@@ -19,17 +20,10 @@ interface Local {
 
 let dir = "";
 let port = 0;
-const started: Local[] = [];
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "local-start-"));
   port = await freePort();
-});
-afterEach(async () => {
-  for (const { process, exit } of started.splice(0)) {
-    process.kill("SIGTERM");
-    await exit;
-  }
 });
 afterAll(async () => {
   await rm(dir, { recursive: true });
@@ -50,9 +44,15 @@ function startLocal(args: readonly string[]): Local {
       output += text;
     });
   const exit = once(child, "exit") as Local["exit"];
-  const local = { output: () => output, exit, process: child };
-  started.push(local);
-  return local;
+  return {
+    output: () => output,
+    exit,
+    process: child,
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGTERM");
+      await exit;
+    },
+  };
 }
 
 async function says(local: Local, words: string): Promise<void> {
@@ -99,7 +99,7 @@ describe("npm start with nothing configured", () => {
   let key = "";
 
   test("brings everything up, prints a call that works, and Ctrl-C leaves nothing behind", async () => {
-    const local = startLocal(["--port", String(port)]);
+    await using local = startLocal(["--port", String(port)]);
     await says(local, "Sluice is ready.");
     expect(local.output()).toContain(`URL      http://127.0.0.1:${port}\n`);
     key = (await readFile(join(dir, "data", "key"), "utf8")).trim();
@@ -122,7 +122,7 @@ describe("npm start with nothing configured", () => {
   });
 
   test("a later start keeps key and data, starts as many as asked for, and restarts what dies", async () => {
-    const local = startLocal(["--port", String(port), "--workers", "3", "--dispatchers", "2"]);
+    await using local = startLocal(["--port", String(port), "--workers", "3", "--dispatchers", "2"]);
     await says(local, "Sluice is ready.");
     expect(local.output()).toContain(`key      ${key}`);
     const trace = await fetch(`http://127.0.0.1:${port}/v1/requests/${requestId}`, {
@@ -145,29 +145,45 @@ describe("npm start with nothing configured", () => {
   });
 });
 
-test("Ctrl-C with a call open says what is waited for, and the call gets its answer", async () => {
-  const local = startLocal(["--port", String(port)]);
-  await says(local, "Sluice is ready.");
-  expect(local.output().trimEnd()).toMatch(/Ctrl-C ends it all\.$/);
-  const answer = fetch(`http://127.0.0.1:${port}/v1/messages`, {
-    method: "POST",
-    headers: { "x-api-key": (await readFile(join(dir, "data", "key"), "utf8")).trim() },
-    body: JSON.stringify({
-      model: "claude-sonnet-5-5",
-      max_tokens: 1024,
-      stream: true,
-      messages: [{ role: "user", content: "[sim: tokens=60 rate=20] Count" }],
-    }),
+describe("a running one", () => {
+  let local: Local;
+  beforeAll(async () => {
+    local = startLocal(["--port", String(port)]);
+    await says(local, "Sluice is ready.");
   });
-  expect((await answer).status).toBe(200);
-  local.process.kill("SIGINT");
-  await says(local, "waiting for calls to finish, at most 600 s; Ctrl-C again ends it at once");
-  expect(await (await answer).text()).toContain("event: message_stop");
-  expect(await local.exit).toEqual([0, null]);
+  afterAll(() => local[Symbol.asyncDispose]());
+
+  test("ends its output with how to end it", () => {
+    expect(local.output().trimEnd()).toMatch(/Ctrl-C ends it all\.$/);
+  });
+
+  test("refuses a second start on the same data", async () => {
+    await using second = startLocal(["--port", String(port)]);
+    expect(await second.exit).toEqual([1, null]);
+    expect(second.output()).toContain(`Sluice is running here already (process ${local.process.pid})`);
+  });
+
+  test("says at Ctrl-C with a call open what is waited for, and the call gets its answer", async () => {
+    const answer = fetch(`http://127.0.0.1:${port}/v1/messages`, {
+      method: "POST",
+      headers: { "x-api-key": (await readFile(join(dir, "data", "key"), "utf8")).trim() },
+      body: JSON.stringify({
+        model: "claude-sonnet-5-5",
+        max_tokens: 1024,
+        stream: true,
+        messages: [{ role: "user", content: "[sim: tokens=40 rate=20] Count" }],
+      }),
+    });
+    expect((await answer).status).toBe(200);
+    local.process.kill("SIGINT");
+    await says(local, "waiting for calls to finish, at most 600 s; Ctrl-C again ends it at once");
+    expect(await (await answer).text()).toContain("event: message_stop");
+    expect(await local.exit).toEqual([0, null]);
+  });
 });
 
 test("nobody reading the output any more ends it", async () => {
-  const local = startLocal(["--port", String(port)]);
+  await using local = startLocal(["--port", String(port)]);
   await says(local, "Sluice is ready.");
   local.process.stdout?.destroy();
   local.process.kill("SIGHUP");
@@ -177,23 +193,15 @@ test("nobody reading the output any more ends it", async () => {
 test("a taken port is said with its number and the way to another one", async () => {
   const squatter = createServer().listen(port, "127.0.0.1");
   await once(squatter, "listening");
-  const local = startLocal(["--port", String(port)]);
+  await using local = startLocal(["--port", String(port)]);
   expect(await local.exit).toEqual([1, null]);
   squatter.close();
   expect(local.output()).toContain(`Port ${port} of 127.0.0.1 is taken by another program.`);
   expect(local.output()).toContain(`npm start -- --port ${port + 1}, or PORT`);
 });
 
-test("a second start on the same data is refused", async () => {
-  const first = startLocal(["--port", String(port)]);
-  await says(first, "Sluice is ready.");
-  const second = startLocal(["--port", String(port)]);
-  expect(await second.exit).toEqual([1, null]);
-  expect(second.output()).toContain(`Sluice is running here already (process ${first.process.pid})`);
-});
-
 test("a fault in the command line is said in words", async () => {
-  const local = startLocal(["--workers", "none"]);
+  await using local = startLocal(["--workers", "none"]);
   expect(await local.exit).toEqual([1, null]);
   expect(local.output()).toBe('sluice: --workers takes a whole number from 1 to 64, not "none".\n');
 });

@@ -15,7 +15,8 @@ let stack: Stack;
 
 beforeAll(async () => {
   upstream = await startUpstream();
-  stack = await startStack({ upstreams: [upstream], gateways: 2, dispatchers: 2, workers: 2 });
+  const queue = { lock: "3s" };
+  stack = await startStack({ upstreams: [upstream], gateways: 2, dispatchers: 2, workers: 2, config: { queue } });
 });
 beforeEach(async ({ onTestFailed }) => {
   onTestFailed(() => void process.stderr.write(`${stack.log().slice(-8000)}\n`));

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { json, refuse, standInId, startBatchStandIn, type BatchStandIn } from "../support/batch-stand-in.ts";
+import { compileCache } from "../support/compile-cache.ts";
 import { eventually } from "../support/eventually.ts";
 
 const main = new URL("../../cli/main.ts", import.meta.url).pathname;
@@ -38,7 +39,13 @@ interface RunOptions {
 }
 
 function start(args: readonly string[], options: RunOptions = {}): Run {
-  const env = { PATH: process.env["PATH"], SLUICE_URL: gateway.url, SLUICE_KEY: "sk-cli", ...options.env };
+  const env = {
+    PATH: process.env["PATH"],
+    NODE_COMPILE_CACHE: compileCache,
+    SLUICE_URL: gateway.url,
+    SLUICE_KEY: "sk-cli",
+    ...options.env,
+  };
   const child = spawn(process.execPath, [main, ...args], { cwd: folder, env });
   let [stdout, stderr] = ["", ""];
   child.stdout.on("data", (bytes: Buffer) => (stdout += bytes.toString()));

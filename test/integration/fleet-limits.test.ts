@@ -121,6 +121,7 @@ describe("GET /v1/limits", () => {
     const consumer = createJobConsumer({
       lane: "background",
       concurrency: 3,
+      lockMs: 15_000,
       connection,
       prefix: bed.config.redis.prefix,
       logger: store.logger,

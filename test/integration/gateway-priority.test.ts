@@ -5,7 +5,7 @@ import { ask, startGatewayBed, type GatewayBed } from "../support/gateway-bed.ts
 let bed: GatewayBed;
 
 beforeAll(async () => {
-  bed = await startGatewayBed({ dispatcher: false });
+  bed = await startGatewayBed({ dispatcher: false, config: { queue: { linger: "300ms" } } });
 });
 afterAll(() => bed.close());
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { freePort } from "../../services/local/free-port.ts";
+import { freePort } from "../support/free-port.ts";
 import { pingRedis } from "../../services/local/ping-redis.ts";
 import { provideRedis, type ProvideRedisOptions } from "../../services/local/provide-redis.ts";
 import { createSupervisor, type Supervisor } from "../../services/local/supervisor.ts";

@@ -29,6 +29,7 @@ async function openConsumer(bed: StoreBed, more: Partial<JobConsumerOptions> = {
   const consumer = createJobConsumer({
     lane: "interactive",
     concurrency: 100,
+    lockMs: 15_000,
     connection: await bed.connect("blocking"),
     prefix: bed.prefix,
     logger: bed.logger,

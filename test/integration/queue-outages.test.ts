@@ -15,12 +15,13 @@ afterEach(() => expect(rejections.splice(0)).toEqual([]));
 
 type Handle = (job: CallJob, context: JobContext) => Promise<void>;
 
-async function openConsumer(bed: StoreBed, handle: Handle): Promise<JobConsumer> {
+async function openConsumer(bed: StoreBed, handle: Handle, lockMs = 15_000): Promise<JobConsumer> {
   const { prefix, logger } = bed;
   const connection = await bed.connect("blocking");
   const consumer = createJobConsumer({
     lane: "interactive",
     concurrency: 10,
+    lockMs,
     connection,
     prefix,
     logger,
@@ -123,7 +124,7 @@ test("a job whose dispatcher lost its lock is delivered again, and says so", { t
     deliveries.push({ delivery, redelivered });
     return delivery === 1 ? new Promise(() => undefined) : Promise.resolve();
   };
-  await openConsumer(bed, handle);
+  await openConsumer(bed, handle, 3000);
   const id = callId();
   await producer.add("interactive", sampleJob(id));
   await eventually(() => expect(deliveries).toHaveLength(1));
@@ -148,11 +149,15 @@ test("a job that runs longer than its lock is not delivered twice", { timeout: 6
     deliveries += 1;
     return go.promise;
   };
-  const consumer = await openConsumer(bed, handle);
-  await openConsumer(bed, handle);
+  const lockMs = 3000;
+  const consumer = await openConsumer(bed, handle, lockMs);
+  await openConsumer(bed, handle, lockMs);
   const startedAt = Date.now();
   await producer.add("interactive", sampleJob(callId()));
-  await eventually(() => expect(Date.now() - startedAt).toBeGreaterThan(22_000), { timeoutMs: 30_000, everyMs: 500 });
+  await eventually(() => expect(Date.now() - startedAt).toBeGreaterThan(2 * lockMs), {
+    timeoutMs: 30_000,
+    everyMs: 100,
+  });
   expect(deliveries).toBe(1);
   go.resolve();
   await eventually(() => expect(consumer.running).toBe(0));
@@ -194,6 +199,7 @@ test("producer and consumer may start before Redis does", async () => {
   const consumer = createJobConsumer({
     lane: "interactive",
     concurrency: 1,
+    lockMs: 15_000,
     connection: blocking,
     prefix: bed.prefix,
     logger: bed.logger,

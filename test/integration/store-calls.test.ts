@@ -200,7 +200,7 @@ describe("an idempotency key", () => {
     const retaken = await Promise.all(two.map((claiming) => theirs(claiming).retake()));
     expect(retaken.map(({ state }) => state).toSorted()).toEqual(["ours", "theirs"]);
     const ours = retaken.find(({ state }) => state === "ours");
-    if (ours?.state === "ours") ours.claim.release();
+    if (ours?.state === "ours") await ours.claim.release();
     await eventually(async () => {
       const work = workOf();
       expect((await claims.claim(holder, work)).state).toBe("ours");

@@ -102,7 +102,8 @@ describe("rate limits", () => {
     const outcome = await invoke(harness);
     expect(outcome.status).toBe(200);
     expect(reasonsOf(outcome)).toEqual(["rate_limited", "ok"]);
-    expect(outcome.waits).toMatchObject([{ kind: "capacity" }]);
+    // A timer may be a millisecond early, and the rest is waited for too.
+    expect(new Set(outcome.waits.map(({ kind }) => kind))).toEqual(new Set(["capacity"]));
   });
 
   test("without a hint the block grows with every refusal", async () => {

@@ -3,6 +3,8 @@ import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 /** A wire between two processes that a test can cut. */
 export interface CutProxy {
   readonly address: string;
+  /** Is told what was sent to the target, as it comes. */
+  onSent(listener: (bytes: Buffer) => void): void;
   /** Breaks every connection and takes no more. */
   cut(): void;
   close(): void;
@@ -12,19 +14,22 @@ export interface CutProxy {
 export async function startCutProxy(target: string): Promise<CutProxy> {
   const { hostname, port } = new URL(`tcp://${target}`);
   const sockets = new Set<Socket>();
+  let heard: (bytes: Buffer) => void = () => {};
   const keep = (socket: Socket): Socket => {
     sockets.add(socket);
     return socket.on("error", () => {}).once("close", () => sockets.delete(socket));
   };
   const server = createServer((from) => {
     const to = keep(connect(Number(port), hostname));
-    keep(from).pipe(to).pipe(from);
+    keep(from).on("data", (bytes: Buffer) => heard(bytes));
+    from.pipe(to).pipe(from);
     from.once("close", () => to.destroy());
     to.once("close", () => from.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const proxy: CutProxy = {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    onSent: (listener) => void (heard = listener),
     cut() {
       server.close();
       for (const socket of sockets) socket.destroy();

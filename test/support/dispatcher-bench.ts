@@ -143,6 +143,7 @@ async function addDispatcher(
     traces: { put: () => undefined },
     window: 50,
     concurrency: { interactive: 50, count: 10, background },
+    lockMs: 15_000,
     logger,
     metrics,
   });

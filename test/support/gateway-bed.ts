@@ -159,6 +159,7 @@ async function startDispatcher(config: SluiceConfig, results: ResultStore): Prom
     createJobConsumer({
       lane,
       concurrency: 100,
+      lockMs: config.queue.lockMs,
       connection,
       prefix,
       logger,

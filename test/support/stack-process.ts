@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
+import { compileCache } from "./compile-cache.ts";
 import { eventually } from "./eventually.ts";
 
 export type Role = "gateway" | "dispatcher" | "worker" | "simulator";
@@ -43,8 +43,6 @@ export interface StackProcessOptions {
 
 const root = join(import.meta.dirname, "../..");
 const children = new Set<ChildProcess>();
-// Half of a start is stripping and compiling; a test run starts these processes dozens of times.
-const compileCache = join(tmpdir(), "sluice-test-compile-cache");
 
 // A test run that dies must not leave processes behind.
 process.once("exit", () => {
@@ -76,7 +74,7 @@ export function createStackProcess(options: StackProcessOptions): StackProcess {
       child = launch(options, lines);
       exit = waitForExit(child);
     },
-    async ready(timeoutMs = 20_000) {
+    async ready(timeoutMs = 50_000) {
       const isReady = async (): Promise<void> => {
         if (self.running) await assertReady(self);
       };

@@ -50,7 +50,7 @@ async function commitOurs(
   } catch (reason) {
     // First, so that nobody who gets the key finds a batch that is about to go.
     await intake.discard();
-    claim.release();
+    await claim.release();
     throw reason;
   }
 }

@@ -56,7 +56,7 @@ export async function beginWished(call: OpenCall, wishes: CallWishes, deps: Begi
     else if (call.head.stream) new StreamedCall(call, deps).start();
     else await joinOrMake(begin);
   } catch (reason) {
-    refuse(call, toGatewayError(reason));
+    await refuse(call, toGatewayError(reason));
   }
 }
 
@@ -109,7 +109,7 @@ async function follow(begin: Begin, claiming: Claiming): Promise<void> {
 async function make(begin: Begin): Promise<void> {
   const { call, wishes, deps } = begin;
   const { claim } = call;
-  if (isGone(call)) return claim?.release();
+  if (isGone(call)) return void claim?.release();
   if (wishes.preference) return makeJob(begin, wishes.preference);
   if (!call.head.stream) return deps.queued.start(call);
   if (!claim) return new StreamedCall(call, deps).start();
@@ -146,8 +146,8 @@ function isGone(call: OpenCall): boolean {
   return true;
 }
 
-function refuse(call: OpenCall, error: GatewayError): void {
-  call.claim?.release();
+async function refuse(call: OpenCall, error: GatewayError): Promise<void> {
+  await call.claim?.release();
   const { id } = call.head;
   const outcome = errorOutcome(error, id);
   writeAnswer(call.response, id, answerFromOutcome(outcome));

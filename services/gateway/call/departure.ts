@@ -34,7 +34,7 @@ export function createDeparture(
       while (result === "joined" && !hasEnded()) result = await abandoned.abandonLater(job);
       if (hasEnded()) return;
       dropBody(result);
-      claim?.release();
+      void claim?.release();
     },
   };
 }

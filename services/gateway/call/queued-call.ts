@@ -9,13 +9,13 @@ import { answerFromOutcome } from "../answer-headers.ts";
 import { WholeReply } from "../whole-reply.ts";
 import { behind, mayWaitUntil, type Trail } from "./capacity.ts";
 import { addJob, type JobToAdd } from "./add-job.ts";
-import { askPrint } from "./ask-print.ts";
 import { createDeparture, type Departure } from "./departure.ts";
 import { invokeStraight } from "./invoke-straight.ts";
 import { acknowledgeOutcome, isJoinable, keepOwnOutcome } from "./keep-outcome.ts";
 import { noFacts, type OpenCall } from "./open-call.ts";
 import { isLasting } from "./replayable.ts";
 import type { QueuedCallDeps, WaitingCall } from "./queued-deps.ts";
+import { registerCall } from "./register-call.ts";
 import { nextQueuedStep, type QueuedEvent, type QueuedState } from "./queued-state.ts";
 
 /** How long a call waits for Redis before it goes its own way. */
@@ -61,15 +61,12 @@ export class QueuedCall implements WaitingCall {
   }
 
   start(): void {
+    const [lane, mayTry] = [this.#lane, this.#deps.straightLanes.mayTry(this.#lane)];
     this.#deps.clock.add(this);
-    if (this.#deps.straightLanes.mayTry(this.#lane)) this.#try();
-    else this.#enqueue();
-    const { head, bytes } = this.#call;
-    // In the same write as the job. A count costs nothing, so nobody joins one.
-    if (head.operation !== "messages") return;
-    const { calls, replies } = this.#deps;
-    const { id, deadlineAt } = head;
-    calls.register(askPrint(head, bytes), { id, lane: this.#lane, deadlineAt, channel: replies.channel });
+    if (mayTry) this.#state = "trying";
+    // In the same write as the job. One that is tried waits for it: this process may die as soon as a worker has the call.
+    registerCall(this.#call, mayTry ? { lane, written: () => this.#try() } : { lane }, this.#deps);
+    if (!mayTry) this.#enqueue();
   }
 
   #enqueue(): void {
@@ -82,9 +79,9 @@ export class QueuedCall implements WaitingCall {
   }
 
   #try(): void {
-    this.#state = "trying";
     const { head, bytes } = this.#call;
     const { pool, straightLanes } = this.#deps;
+    if (this.#ended) return straightLanes.ended(this.#lane);
     pool.invoke({ head, body: { bytes }, delivery: 1 }, { signal: this.#workersSignal(), keepOrphan: true }).then(
       (outcome) => {
         straightLanes.ended(this.#lane);
@@ -246,11 +243,12 @@ export class QueuedCall implements WaitingCall {
     const outcome = behind(this.#tried, last);
     const isOurs = this.#state === "straight" || this.#state === "trying";
     if (!this.#close()) return;
-    // A copy of the job that comes to life later must find that nobody waits for it.
+    // A copy that comes to life later must find that nobody waits for it.
     if (isOurs && this.#mayBeQueued) void this.#departure.abandon();
     if (isOurs) keepOwnOutcome(this.#call, { outcome, isWanted: this.#isWanted || this.#isLeft }, this.#deps);
-    if (!isLasting(outcome)) this.#call.claim?.release();
-    this.#answer(outcome);
+    const release = isLasting(outcome) ? undefined : this.#call.claim?.release();
+    if (release) void release.then(() => this.#answer(outcome));
+    else this.#answer(outcome);
   }
 
   #answer(outcome: Outcome): void {

@@ -62,8 +62,10 @@ export class TapedReply implements StreamReply {
       waits: [],
       notes: [],
     };
+    const last: TapePiece = { kind: "answer", outcome };
+    if (!isLasting(outcome)) return this.#finishInVain(last, () => this.#live.answer(answer));
     this.#live.answer(answer);
-    this.#finish({ kind: "answer", outcome }, isLasting(outcome));
+    this.#finish(last);
   }
 
   begin(status: number, headers: OutgoingHttpHeaders, now: number): void {
@@ -93,17 +95,15 @@ export class TapedReply implements StreamReply {
 
   end(): void {
     this.#live.end();
-    this.#finish({ kind: "end", isBroken: false }, true);
+    this.#finish({ kind: "end", isBroken: false });
   }
 
   endBroken(): void {
-    this.#live.endBroken();
-    this.#finish({ kind: "end", isBroken: true }, false);
+    this.#finishInVain({ kind: "end", isBroken: true }, () => this.#live.endBroken());
   }
 
   fail(envelope: ErrorEnvelope): void {
-    this.#live.fail(envelope);
-    this.#finish({ kind: "error", envelope }, false);
+    this.#finishInVain({ kind: "error", envelope }, () => this.#live.fail(envelope));
   }
 
   #left(): void {
@@ -126,16 +126,21 @@ export class TapedReply implements StreamReply {
   #cancel(): void {
     if (this.#isOver) return;
     this.#over();
-    this.#options.claim.release();
+    void this.#options.claim.release();
     this.#options.onLeft();
   }
 
-  #finish(last: TapePiece, isLasting: boolean): void {
+  /** The key is free again before the caller hears of it: who asks again at once is not answered with the failure. */
+  #finishInVain(last: TapePiece, tell: () => void): void {
+    this.#finish(last);
+    void this.#options.claim.release().then(tell);
+  }
+
+  #finish(last: TapePiece): void {
     if (this.#isOver) return;
     this.#over();
     this.#pending.push(this.#bytes > mostBytes ? { kind: "cut", why: "too_long" } : last);
     this.#flush();
-    if (!isLasting) this.#options.claim.release();
   }
 
   #over(): void {
@@ -155,7 +160,7 @@ export class TapedReply implements StreamReply {
     // A tape with a hole is worse than none: the rest is never written, and its readers are told that it was cut.
     tapes.append(callId, pieces, claim.keepMs).catch(() => {
       this.#bytes = Infinity;
-      claim.release();
+      void claim.release();
     });
   }
 }

@@ -1,4 +1,5 @@
-import { createRemoteJWKSet, decodeJwt, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from "jose";
+import type * as Jose from "jose";
+import type { JWTPayload, JWTVerifyGetKey } from "jose";
 import type { OidcConfig } from "#shared/config/schema.ts";
 import { GatewayError } from "#shared/messages/error.ts";
 import { matchesGlob } from "#shared/routing/globs.ts";
@@ -15,20 +16,24 @@ export interface OidcVerifier {
   claims(token: string): boolean;
   /** The caller behind a token; undefined when no entry accepts it. Throws `overloaded` when the issuer is away. */
   verify(token: string): Promise<Caller | undefined>;
-  replace(entries: readonly OidcConfig[]): void;
+  /** Takes these issuers in place of those before. */
+  replace(entries: readonly OidcConfig[]): Promise<void>;
 }
 
 interface Entry {
   readonly config: OidcConfig;
+  /** Loaded with the first issuer: 10 MB that nobody else pays for. */
+  readonly jose: typeof Jose;
   readonly keys: () => Promise<JWTVerifyGetKey>;
 }
 
-/** Verifies tokens against their issuers' published keys, which are fetched once and kept. */
-export function createOidcVerifier(configs: readonly OidcConfig[]): OidcVerifier {
-  let entries = configs.map(toEntry);
+/** Verifies tokens against their issuers' published keys, which are fetched once and kept. Knows no issuer at first. */
+export function createOidcVerifier(): OidcVerifier {
+  let entries: readonly Entry[] = [];
+  const issuerOf = (token: string): string | undefined => entries[0] && readIssuer(entries[0].jose, token);
   return {
     claims(token) {
-      const issuer = entries.length === 0 ? undefined : issuerOf(token);
+      const issuer = issuerOf(token);
       return issuer !== undefined && entries.some((entry) => entry.config.issuer === issuer);
     },
     async verify(token) {
@@ -40,16 +45,20 @@ export function createOidcVerifier(configs: readonly OidcConfig[]): OidcVerifier
       }
       return undefined;
     },
-    replace(next) {
-      entries = next.map(toEntry);
+    async replace(next) {
+      if (next.length === 0) entries = [];
+      else {
+        const jose = await import("jose");
+        entries = next.map((config) => toEntry(config, jose));
+      }
     },
   };
 }
 
-function issuerOf(token: string): string | undefined {
+function readIssuer(jose: typeof Jose, token: string): string | undefined {
   if (!token.startsWith("ey")) return undefined;
   try {
-    return decodeJwt(token).iss;
+    return jose.decodeJwt(token).iss;
   } catch {
     return undefined;
   }
@@ -57,7 +66,7 @@ function issuerOf(token: string): string | undefined {
 
 async function verifyWith(entry: Entry, token: string): Promise<JWTPayload | undefined> {
   try {
-    const { payload } = await jwtVerify(token, await entry.keys(), {
+    const { payload } = await entry.jose.jwtVerify(token, await entry.keys(), {
       issuer: entry.config.issuer,
       audience: [...entry.config.audience],
       algorithms,
@@ -68,7 +77,7 @@ async function verifyWith(entry: Entry, token: string): Promise<JWTPayload | und
       ? payload
       : undefined;
   } catch (reason) {
-    if (reason instanceof errors.JOSEError && !isIssuerAway(reason)) return undefined;
+    if (reason instanceof entry.jose.errors.JOSEError && !isIssuerAway(entry.jose, reason)) return undefined;
     throw new GatewayError("overloaded", "The token's issuer could not be reached to verify it.", {
       retryAfterS: 1,
       cause: reason,
@@ -77,8 +86,8 @@ async function verifyWith(entry: Entry, token: string): Promise<JWTPayload | und
 }
 
 /** jose says so with its plainest class or a time-out; every other class is about the token. */
-function isIssuerAway(error: errors.JOSEError): boolean {
-  return error instanceof errors.JWKSTimeout || error.code === "ERR_JOSE_GENERIC";
+function isIssuerAway(jose: typeof Jose, error: Jose.errors.JOSEError): boolean {
+  return error instanceof jose.errors.JWKSTimeout || error.code === "ERR_JOSE_GENERIC";
 }
 
 /** A list claim (groups) matches by any of its members. */
@@ -95,13 +104,14 @@ function toCaller(config: OidcConfig, payload: JWTPayload): Caller {
   };
 }
 
-function toEntry(config: OidcConfig): Entry {
+function toEntry(config: OidcConfig, jose: typeof Jose): Entry {
   let keys: Promise<JWTVerifyGetKey> | undefined;
   return {
     config,
+    jose,
     keys() {
       if (keys === undefined) {
-        keys = findKeys(config);
+        keys = findKeys(config, jose);
         // An issuer that is away is not asked again for every token that names it.
         keys.catch(() => setTimeout(() => (keys = undefined), failureKeptMs).unref());
       }
@@ -110,9 +120,9 @@ function toEntry(config: OidcConfig): Entry {
   };
 }
 
-async function findKeys(config: OidcConfig): Promise<JWTVerifyGetKey> {
+async function findKeys(config: OidcConfig, jose: typeof Jose): Promise<JWTVerifyGetKey> {
   const uri = config.jwksUri ?? (await discoverKeysUri(config.issuer));
-  return createRemoteJWKSet(new URL(uri), { timeoutDuration: discoveryTimeoutMs });
+  return jose.createRemoteJWKSet(new URL(uri), { timeoutDuration: discoveryTimeoutMs });
 }
 
 async function discoverKeysUri(issuer: string): Promise<string> {

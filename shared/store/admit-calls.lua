@@ -1,0 +1,62 @@
+-- Admits calls of one key under its limits, in order; each under both limits or neither.
+-- KEYS[1] rate (GCRA: when the bucket is full again, in ms)   KEYS[2] leases (call id by expiry)
+-- ARGV[1] calls per minute, 0 for no limit   ARGV[2] concurrent calls, 0 for no limit
+-- ARGV[3] number of ended calls, whose ids follow: their leases are given back first
+-- then for each call its id and the time to hold its lease in ms
+-- returns for each call 0 admitted, else the ms after which to try again
+local time = redis.call('TIME')
+local now = time[1] * 1000 + time[2] / 1000
+local perMinute = tonumber(ARGV[1])
+local concurrent = tonumber(ARGV[2])
+
+local ended = tonumber(ARGV[3])
+
+if ended > 0 then
+  redis.call('ZREM', KEYS[2], unpack(ARGV, 4, 3 + ended))
+end
+local room = math.huge
+if concurrent > 0 then
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+  room = concurrent - redis.call('ZCARD', KEYS[2])
+end
+local interval = 0
+local full = now
+if perMinute > 0 then
+  interval = 60000 / perMinute
+  full = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
+end
+
+local waits = {}
+local leases = {}
+local longest = 0
+for i = 4 + ended, #ARGV, 2 do
+  local wait = full + interval - 60000 - now
+  -- The clock has a thousandth of a ms, the quotient has more digits: a hair's breadth is no wait.
+  if room <= 0 then
+    wait = 1000
+  elseif perMinute > 0 and wait > 0.01 then
+    wait = math.max(1, math.ceil(wait))
+  else
+    wait = 0
+    full = full + interval
+    room = room - 1
+    leases[#leases + 1] = math.ceil(now + ARGV[i + 1]) -- whole: Redis reads and compares them faster
+    leases[#leases + 1] = ARGV[i]
+    longest = math.max(longest, tonumber(ARGV[i + 1]))
+  end
+  waits[#waits + 1] = wait
+end
+
+if #leases == 0 then
+  return waits
+end
+if perMinute > 0 then
+  redis.call('SET', KEYS[1], string.format('%.6f', full), 'PX', math.ceil(full - now) + 1000)
+end
+if concurrent > 0 then
+  redis.call('ZADD', KEYS[2], unpack(leases))
+  if redis.call('PTTL', KEYS[2]) < longest then
+    redis.call('PEXPIRE', KEYS[2], longest)
+  end
+end
+return waits

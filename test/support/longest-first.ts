@@ -1,0 +1,41 @@
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+
+/**
+ * Files that take ten seconds or more, the longest first. One that begins last ends alone. Vitest knows what took how
+ * long the last time, but a fresh checkout has no last time, and the same order everywhere is one thing less that
+ * differs.
+ */
+const longest = [
+  "e2e/local-start",
+  "e2e/processes",
+  "e2e/paid-once",
+  "e2e/jobs",
+  "e2e/streams",
+  "integration/fairness",
+  "integration/gateway-redis-away",
+  "integration/cli",
+  "integration/gateway-recordings",
+  "integration/session-losses",
+  "integration/queue-outages",
+  "integration/gateway-streams",
+];
+
+/** Project after project; in each of them the long files first, the others by their names. */
+export class LongestFirst extends BaseSequencer {
+  override sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const byName = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
+    return Promise.resolve(
+      files.toSorted(
+        (a, b) =>
+          byName(a.project.name, b.project.name) ||
+          rankOf(a.moduleId) - rankOf(b.moduleId) ||
+          byName(a.moduleId, b.moduleId),
+      ),
+    );
+  }
+}
+
+function rankOf(file: string): number {
+  const rank = longest.findIndex((name) => file.endsWith(`/test/${name}.test.ts`));
+  return rank < 0 ? longest.length : rank;
+}
