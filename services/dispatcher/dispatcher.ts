@@ -9,6 +9,7 @@ import type { BatchFeed } from "#shared/store/batch-feed.ts";
 import type { CallRegistry } from "#shared/store/call-registry.ts";
 import type { RedisConnection } from "#shared/store/connect-redis.ts";
 import type { ItemStore } from "#shared/store/item-store.ts";
+import type { NativeRuns } from "#shared/store/native-runs.ts";
 import type { ResultStore } from "#shared/store/result-store.ts";
 import type { SpendStores } from "#shared/store/record-spend.ts";
 import type { TraceStore } from "#shared/store/trace-store.ts";
@@ -19,6 +20,8 @@ import { withItems } from "./batches/handle-item.ts";
 import { createItemRecorder } from "./batches/record-item.ts";
 import { createJobHandler } from "./handle-job.ts";
 import { createLanePace, paceTickMs, type LanePace } from "./lane-pace.ts";
+import { withRuns } from "./native/handle-run.ts";
+import type { FindNativeTarget } from "./native/native-targets.ts";
 import { createRunningCalls } from "./running-calls.ts";
 import { createSettler, type Recorders } from "./settle.ts";
 import { watchCancels } from "./watch-cancels.ts";
@@ -37,6 +40,8 @@ export interface DispatcherDeps extends SpendStores {
   readonly producer: Pick<JobProducer, "add" | "remove" | "depth">;
   readonly feed: BatchFeed;
   readonly items: ItemStore;
+  readonly runs: NativeRuns;
+  readonly nativeTargetOf: FindNativeTarget;
   readonly traces: Pick<TraceStore, "put">;
   /** Most items of one batch in the lane. */
   readonly window: number;
@@ -90,7 +95,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       connection: deps.blocking,
       prefix: deps.prefix,
       logger,
-      handle: withItems(createJobHandler(lane, handlerDeps), handlerDeps),
+      handle: withRuns(withItems(createJobHandler(lane, handlerDeps), handlerDeps), deps),
       onFailed,
     }),
   );

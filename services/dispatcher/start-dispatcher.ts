@@ -10,12 +10,14 @@ import { createBudgetStore } from "#shared/store/budget-store.ts";
 import { createCallRegistry } from "#shared/store/call-registry.ts";
 import { connectRedis, type RedisConnection, type RedisPurpose } from "#shared/store/connect-redis.ts";
 import { createItemStore } from "#shared/store/item-store.ts";
+import { createNativeRuns } from "#shared/store/native-runs.ts";
 import { createRedisHealth } from "#shared/store/redis-health.ts";
 import { createResultStore } from "#shared/store/result-store.ts";
 import { createTraceStore } from "#shared/store/trace-store.ts";
 import { createUsageStore } from "#shared/store/usage-store.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { createDispatcher } from "./dispatcher.ts";
+import { createNativeTargets } from "./native/native-targets.ts";
 import { createJobRecorder } from "./record-job.ts";
 
 /** Opens what a dispatcher needs and starts it; resolves once Redis is there. A worker may come later. */
@@ -53,6 +55,8 @@ export async function startDispatcher(config: SluiceConfig, context: ServiceCont
       producer,
       feed,
       items,
+      runs: createNativeRuns({ redis, prefix }),
+      nativeTargetOf: createNativeTargets(config),
       traces,
       prices,
       usage,

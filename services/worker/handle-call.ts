@@ -18,6 +18,7 @@ import { runAttempts } from "./engine/run-attempts.ts";
 import { createStreamAttempts, type StreamLimits } from "./engine/stream-attempt.ts";
 import { toOutcome, toTrailer } from "./engine/to-outcome.ts";
 import { makeWholeAttempt } from "./engine/whole-attempt.ts";
+import { invokeNative, streamNative } from "./native/handle-native.ts";
 import { createPlaces, type Places } from "./places.ts";
 
 export interface CallHandlerDeps {
@@ -48,9 +49,11 @@ export function streamLimits(config: SluiceConfig): StreamLimits {
 
 /** Carries calls out: body, plan, attempts, and what must be known afterwards. */
 export function createCallHandler(deps: CallHandlerDeps): CallHandler {
+  const native = { providers: deps.engine.providers, bodies: deps.bodies };
   const handling: Handling = { ...deps, places: createPlaces(deps), counterless: createCounterless() };
   return {
     invoke: async (call, context) => {
+      if (call.head.native) return invokeNative(call, context, native);
       const run = await prepare(call, context, handling);
       if ("status" in run) return run;
       const verdict = await carryOut(run, makeWholeAttempt, handling);
@@ -60,6 +63,7 @@ export function createCallHandler(deps: CallHandlerDeps): CallHandler {
       return toOutcome(run, verdict);
     },
     stream: async (call, sink, context) => {
+      if (call.head.native) return streamNative(call, sink, { context, deps: native });
       const run = await prepare(call, context, handling);
       if ("status" in run) return sink.outcome(run);
       return streamCall(run, sink, handling);

@@ -70,7 +70,16 @@ const typed = (type: ProviderType, members: Readonly<Record<string, TSchema>>, d
 export const providerSchemas: { readonly [Type in ProviderType]: TSchema } = {
   anthropic: typed(
     "anthropic",
-    { auth: Type.Optional(choiceSchema("The header the key goes in.", ["x-api-key", "bearer"], "x-api-key")) },
+    {
+      auth: Type.Optional(choiceSchema("The header the key goes in.", ["x-api-key", "bearer"], "x-api-key")),
+      batch: Type.Optional(
+        choiceSchema(
+          "Items of batches go there as Message Batches of its own, at its price for those, or each as a call.",
+          ["native", "calls"],
+          "calls",
+        ),
+      ),
+    },
     "The Messages API itself, or anything else that speaks it.",
   ),
   bedrock: typed(

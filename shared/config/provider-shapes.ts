@@ -17,6 +17,7 @@ interface CommonShape {
 export interface AnthropicShape extends CommonShape {
   readonly type: "anthropic";
   readonly auth?: "x-api-key" | "bearer";
+  readonly batch?: "native" | "calls";
 }
 
 export interface BedrockShape extends CommonShape {

@@ -70,8 +70,8 @@ function readCommon(written: ProviderShape): Common {
   };
 }
 
-function readAnthropic({ auth = "x-api-key" }: AnthropicShape, common: Common): ConfigOf<"anthropic"> {
-  return { type: "anthropic", ...common, auth };
+function readAnthropic({ auth = "x-api-key", batch }: AnthropicShape, common: Common): ConfigOf<"anthropic"> {
+  return { type: "anthropic", ...common, auth, ...(batch === "native" ? { batch } : {}) };
 }
 
 function readBedrock(written: BedrockShape, common: Common): ConfigOf<"bedrock"> {

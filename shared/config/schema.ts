@@ -129,6 +129,8 @@ export interface BetaRule {
 export interface AnthropicProviderConfig extends CommonProviderConfig {
   readonly type: "anthropic";
   readonly auth: "x-api-key" | "bearer";
+  /** Items of batches go there as batches of its own, not each as a call. */
+  readonly batch?: "native";
 }
 
 /** `apiKey` is a Bedrock API key; without it and without an access key the default chain is asked. */

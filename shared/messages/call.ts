@@ -1,3 +1,5 @@
+import type { NativeCall } from "./native-batch.ts";
+
 export type Operation = "messages" | "count_tokens";
 
 /** Bytes `start` to before `end` of a body. */
@@ -71,6 +73,8 @@ export interface CallHead {
   readonly waitUntil: number;
   /** An attempt of an earlier delivery was sent, never answered and repeated: none may be repeated any more. */
   readonly rerunUsed?: true;
+  /** In place of asking for an answer. */
+  readonly native?: NativeCall;
 }
 
 /** A body on its way: the bytes, or the Redis key under which they lie. */

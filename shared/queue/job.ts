@@ -11,10 +11,14 @@ export interface CallTrail extends Pick<CallFacts, "attempts" | "waits" | "notes
   readonly until: number;
 }
 
-/** What a call's outcome is for when no gateway waits for it: an asynchronous job, or an item of a batch. */
+/**
+ * What a call's outcome is for when no gateway waits for it: an asynchronous job, an item of a batch, or a part of one that a
+ * provider runs itself.
+ */
 export type JobRecord =
   | { readonly kind: "job" }
-  | { readonly kind: "item"; readonly batchId: string; readonly index: number };
+  | { readonly kind: "item"; readonly batchId: string; readonly index: number }
+  | { readonly kind: "run"; readonly batchId: string };
 
 /** A call lying in a lane. A wire format: dispatchers of another version read it too. */
 export interface CallJob {
@@ -128,7 +132,8 @@ function isHead(head: unknown): boolean {
 function isJobRecord(record: unknown): record is JobRecord {
   if (!isRecord(record)) return false;
   if (record["kind"] === "job") return true;
-  return record["kind"] === "item" && typeof record["batchId"] === "string" && Number.isInteger(record["index"]);
+  if (typeof record["batchId"] !== "string") return false;
+  return record["kind"] === "run" || (record["kind"] === "item" && Number.isInteger(record["index"]));
 }
 
 function isHold(hold: unknown): hold is JobHold {

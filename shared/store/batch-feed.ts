@@ -43,6 +43,7 @@ export interface BatchFeed {
   /** Open items of which no job is there, by the names that their jobs have. */
   findLost(batchId: string, callIdOf: (item: number) => string): Promise<readonly FedItem[]>;
   openItems(batchId: string): Promise<readonly number[]>;
+  describe(batchId: string, items: readonly number[]): Promise<readonly FedItem[]>;
   /** Settles every item that was never taken. True when the batch has ended by it. */
   close(batch: BatchRecord, end: "canceled" | "expired"): Promise<boolean>;
   /** Something changed that cannot wait; returns what stops it. */
@@ -111,6 +112,7 @@ export function createBatchFeed(options: BatchFeedOptions): BatchFeed {
       );
     },
     openItems: readOpen,
+    describe: toItems,
     async close({ id, keyId }, end) {
       const closed = await closeBatch(
         [

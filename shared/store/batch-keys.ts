@@ -12,6 +12,8 @@ export interface BatchKeys {
   open(batchId: string): string;
   /** Hash: item → what a provider was asked by a delivery that has not come to an end. */
   sent(batchId: string): string;
+  /** Hash: what providers run of it themselves. */
+  runs(batchId: string): string;
   /** What a job carries as its body's key. */
   itemBody(batchId: string, item: number): string;
   /** Sorted set: a key's batches by their creation. */
@@ -38,6 +40,7 @@ export function createBatchKeys(prefix: string): BatchKeys {
     results: (batchId) => `${tag}:batch-results:${batchId}`,
     open: (batchId) => `${tag}:batch-open:${batchId}`,
     sent: (batchId) => `${tag}:batch-sent:${batchId}`,
+    runs: (batchId) => `${tag}:batch-runs:${batchId}`,
     itemBody: (batchId, item) => `${bodies(batchId)}${itemMark}${item}`,
     list: (keyId) => `${tag}:batches:${keyId}`,
     openItems: (keyId) => `${tag}:open-items:${keyId}`,

@@ -341,7 +341,7 @@ describe("waiting for capacity", () => {
     let asked = 0;
     bed.script.stream = (call, sink, context) => {
       asked += 1;
-      if (asked === 1) return Promise.resolve(sink.outcome(blockedFor(300)));
+      if (asked === 1) return Promise.resolve(sink.outcome(blockedFor(1500)));
       expect(call.delivery).toBe(2);
       return answerStreamed(call, sink, context);
     };

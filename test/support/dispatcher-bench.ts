@@ -14,6 +14,7 @@ import { createBudgetStore } from "#shared/store/budget-store.ts";
 import { createCallRegistry } from "#shared/store/call-registry.ts";
 import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
 import { createItemStore } from "#shared/store/item-store.ts";
+import { createNativeRuns } from "#shared/store/native-runs.ts";
 import { createReplyBus, type ReplyBus } from "#shared/store/reply-bus.ts";
 import { createResultStore, type ResultStore } from "#shared/store/result-store.ts";
 import { createLogger } from "#shared/telemetry/logger.ts";
@@ -143,6 +144,8 @@ async function addDispatcher(
     prefix,
     feed: createBatchFeed({ redis, subscriber, prefix, holder: randomBytes(6).toString("hex") }),
     items: createItemStore({ redis, prefix }),
+    runs: createNativeRuns({ redis, prefix }),
+    nativeTargetOf: () => undefined,
     traces: { put: () => undefined },
     prices: createPriceBook(createCatalogue({ models: {}, providers: {} }), {}),
     usage,

@@ -5,12 +5,14 @@ import type { BatchFeed, FedItem } from "#shared/store/batch-feed.ts";
 import type { BatchRecord } from "#shared/store/batch-record.ts";
 import type { RedisConnection } from "#shared/store/connect-redis.ts";
 import type { ItemStore } from "#shared/store/item-store.ts";
+import type { NativeRun } from "#shared/store/native-runs.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
+import { addRunJobs, divertToRuns, itemsOf, wakeRuns, type RunFeedDeps } from "../native/feed-runs.ts";
 import { createFeedOrder } from "./feed-order.ts";
 import { itemCallId, itemJob } from "./item-job.ts";
 import { createLaneRoom } from "./lane-room.ts";
 
-export interface BatchFeederDeps {
+export interface BatchFeederDeps extends RunFeedDeps {
   readonly redis: RedisConnection;
   readonly feed: BatchFeed;
   readonly items: Pick<ItemStore, "record">;
@@ -45,6 +47,8 @@ interface OpenBatch {
   sweptAt: number;
   /** It had nothing left to give when it was asked last. */
   rests: boolean;
+  /** What providers run of it themselves. */
+  runs: readonly NativeRun[];
 }
 
 export function startBatchFeeder(deps: BatchFeederDeps): BatchFeeder {
@@ -129,9 +133,17 @@ class Feeder {
     const open = await this.#deps.feed.openBatches();
     const batches = new Map<string, OpenBatch>();
     for (const record of await Promise.all(Array.from(open.keys(), (id) => this.#deps.feed.read(id))))
-      if (record) batches.set(record.id, { record, sweptAt: this.#batches.get(record.id)?.sweptAt ?? 0, rests: false });
+      if (record) batches.set(record.id, await this.#withRuns(record));
     this.#batches = batches;
     for (const batch of batches.values()) await this.#attend(batch, now);
+  }
+
+  async #withRuns(record: BatchRecord): Promise<OpenBatch> {
+    const before = this.#batches.get(record.id);
+    const runs = await this.#deps.runs.all(record.id);
+    // What a provider has not done of a run that is over is to be done now.
+    const sweptAt = before === undefined || runs.length < before.runs.length ? 0 : before.sweptAt;
+    return { record, sweptAt, rests: false, runs };
   }
 
   /** Whatever a batch needs besides new items. */
@@ -141,7 +153,10 @@ class Feeder {
     if (now >= record.expiresAt) return this.#close(batch, "expired");
     if (now - batch.sweptAt < sweepEveryMs) return;
     batch.sweptAt = now;
-    const lost = await this.#deps.feed.findLost(record.id, (item) => itemCallId(record.id, item));
+    await addRunJobs(record, batch.runs, this.#deps);
+    const inRuns = itemsOf(batch.runs);
+    const jobless = await this.#deps.feed.findLost(record.id, (item) => itemCallId(record.id, item));
+    const lost = jobless.filter(({ index }) => !inRuns.has(index));
     if (lost.length === 0) return;
     this.#deps.logger.warn({ batchId: record.id, items: lost.length }, "items without a job put into the lane again");
     await this.#add(record, lost, true);
@@ -153,7 +168,9 @@ class Feeder {
     const { record } = batch;
     const hasEnded = await this.#deps.feed.close(record, end);
     if (hasEnded || (end === "expired" && Date.now() < record.expiresAt + graceMs)) return;
-    const open = await this.#deps.feed.openItems(record.id);
+    if (end === "canceled") await wakeRuns(record, batch.runs, this.#deps);
+    const kept = end === "canceled" ? itemsOf(batch.runs) : undefined;
+    const open = (await this.#deps.feed.openItems(record.id)).filter((index) => kept?.has(index) !== true);
     const result = end === "canceled" ? canceledItem : expiredItem;
     await Promise.all(
       open.map(async (index) => {
@@ -199,16 +216,19 @@ class Feeder {
   /** Undefined when the batch gives nothing for now. */
   async #takeFrom(batch: OpenBatch, most: number): Promise<number | undefined> {
     const { record } = batch;
-    const taken = await this.#deps.feed.take(record.id, most, this.#deps.window);
+    const window = this.#deps.window + itemsOf(batch.runs).size;
+    const taken = await this.#deps.feed.take(record.id, most, window);
     if (typeof taken === "string") {
       batch.rests = taken !== "full";
       if (taken === "lease_lost") this.#heldUntil = 0;
       if (taken === "closed") this.#hasNews = true;
       return undefined;
     }
-    this.#order.charge(record.keyId, taken.length, Date.now());
-    await this.#add(record, taken, false);
-    return taken.length;
+    const { calls, made } = await divertToRuns(record, taken, this.#deps);
+    batch.runs = [...batch.runs, ...made];
+    this.#order.charge(record.keyId, calls.length, Date.now());
+    await this.#add(record, calls, false);
+    return calls.length;
   }
 
   async #add(record: BatchRecord, items: readonly FedItem[], reopened: boolean): Promise<void> {

@@ -9,7 +9,12 @@ const idLength = 24;
 
 /** The call of an item, always the same: an item that is put into the lane twice is there once. */
 export function itemCallId(batchId: string, index: number): string {
-  const digest = createHash("sha256").update(`${batchId}#${index}`).digest();
+  return callIdFrom(`${batchId}#${index}`);
+}
+
+/** The call id that belongs to a text. */
+export function callIdFrom(text: string): string {
+  const digest = createHash("sha256").update(text).digest();
   let id = "call_";
   for (let at = 0; at < idLength; at++) id += alphabet[(digest[at] ?? 0) & 31] ?? "";
   return id;

@@ -1,4 +1,5 @@
 import type { ForwardedHeaders, Operation, SpliceRanges } from "#shared/messages/call.ts";
+import type { NativeStep } from "#shared/messages/native-batch.ts";
 import type { AttemptReason } from "#shared/messages/outcome.ts";
 import type { Usage } from "#shared/messages/usage.ts";
 
@@ -52,8 +53,18 @@ export interface AdapterTarget {
   readonly model: string;
 }
 
-/** A POST as it goes onto the wire. */
+/** A step of a Message Batch that the provider runs. */
+export interface BatchExchange {
+  readonly step: NativeStep;
+  readonly headers: ForwardedHeaders;
+  /** Of `create`. */
+  readonly body: readonly Buffer[];
+}
+
+/** A request as it goes onto the wire. */
 export interface UpstreamRequest {
+  /** POST, if absent. */
+  readonly method?: "GET";
   /** Path with the base URL's prefix. */
   readonly path: string;
   /** Name, value, name, value …; without content-length. */
@@ -131,6 +142,8 @@ export interface Adapter {
    * member, where this wire cannot say what the caller asks; another target may.
    */
   encode(call: ProviderCall, target: AdapterTarget, given: EncodeGiven): UpstreamRequest;
+  /** The same for a Message Batch; absent where the provider has none. */
+  encodeBatch?(exchange: BatchExchange): UpstreamRequest;
   /** A whole answer as Messages bytes and usage; undefined when it is none, whatever its status says: then classify it. */
   decode(context: DecodeContext, head: UpstreamHead, body: Buffer): MessagesAnswer | undefined;
   createStreamDecoder(context: DecodeContext): StreamDecoder;

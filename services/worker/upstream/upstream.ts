@@ -39,15 +39,19 @@ export function createUpstream(origin: string, options: UpstreamOptions): Upstre
   return {
     send: (request, exchange) => {
       const { body, headers } = encodeBody(request);
-      pool.dispatch({ method: "POST", path: request.path, headers, body }, exchange);
+      pool.dispatch({ method: request.method ?? "POST", path: request.path, headers, body }, exchange);
     },
     close: () => pool.destroy(),
   };
 }
 
-function encodeBody(request: UpstreamRequest): { readonly body: Buffer | Readable; readonly headers: string[] } {
+function encodeBody(request: UpstreamRequest): {
+  readonly body: Buffer | Readable | null;
+  readonly headers: string[];
+} {
   const pieces = request.body;
   const headers = request.headers as string[];
+  if (request.method === "GET") return { body: null, headers };
   const only = pieces[0];
   if (pieces.length === 1 && only) return { body: only, headers };
   const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);

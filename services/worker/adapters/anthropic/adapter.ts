@@ -2,7 +2,7 @@ import type { AnthropicProviderConfig } from "#shared/config/schema.ts";
 import type { Adapter } from "../adapter.ts";
 import { classify, classifyEvent, isStream } from "./classify.ts";
 import { decode } from "./decode.ts";
-import { encode, type AnthropicWire } from "./encode.ts";
+import { encode, encodeBatch, type AnthropicWire } from "./encode.ts";
 import { createStreamDecoder } from "./stream-decoder.ts";
 
 /** The Messages API itself, and every server that speaks it: bytes pass as they came. */
@@ -12,6 +12,7 @@ export function createAnthropicAdapter(config: AnthropicProviderConfig): Adapter
     origin: new URL(config.baseUrl).origin,
     counts: true,
     encode: (call, target) => encode(wire, call, target),
+    encodeBatch: (exchange) => encodeBatch(wire, exchange),
     decode,
     createStreamDecoder,
     isStream,

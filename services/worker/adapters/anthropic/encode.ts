@@ -1,7 +1,7 @@
 import type { ForwardedHeaders } from "#shared/messages/call.ts";
 import { spliceBody, type Splices } from "#shared/messages/body.ts";
 import { splitBetas } from "../beta-flags.ts";
-import type { AdapterTarget, ProviderCall, UpstreamRequest } from "../adapter.ts";
+import type { AdapterTarget, BatchExchange, ProviderCall, UpstreamRequest } from "../adapter.ts";
 
 export interface AnthropicWire {
   /** Path prefix of the base URL up to and without `/v1`. */
@@ -17,6 +17,28 @@ export function encode(wire: AnthropicWire, call: ProviderCall, target: AdapterT
   return { path, headers: encodeHeaders(wire, call), body: encodeBody(call, target) };
 }
 
+/** Version and betas are those of the call that made the batch. */
+export function encodeBatch(wire: AnthropicWire, { step, headers, body }: BatchExchange): UpstreamRequest {
+  const batches = `${wire.pathPrefix}/v1/messages/batches`;
+  const encoded = encodeHeaders(wire, { headers: { ...headers, accept: "application/json" }, refusedBetas: undefined });
+  switch (step.step) {
+    case "create":
+      return { path: batches, headers: encoded, body };
+    case "cancel":
+      return { path: `${batches}/${encodeURIComponent(step.id)}/cancel`, headers: encoded, body: [] };
+    case "list": {
+      const after = step.afterId === undefined ? "" : `&after_id=${encodeURIComponent(step.afterId)}`;
+      return { method: "GET", path: `${batches}?limit=100${after}`, headers: encoded, body: [] };
+    }
+    case "retrieve":
+      return { method: "GET", path: `${batches}/${encodeURIComponent(step.id)}`, headers: encoded, body: [] };
+    case "results":
+      return { method: "GET", path: `${batches}/${encodeURIComponent(step.id)}/results`, headers: encoded, body: [] };
+    default:
+      return step satisfies never;
+  }
+}
+
 function encodeBody(call: ProviderCall, target: AdapterTarget): readonly Buffer[] {
   const renamed = target.model !== call.askedModel;
   if (!renamed && call.splices.providerOptions === undefined) return [call.body];
@@ -27,7 +49,7 @@ function encodeBody(call: ProviderCall, target: AdapterTarget): readonly Buffer[
   return spliceBody(call.body, call.splices, splices);
 }
 
-function encodeHeaders(wire: AnthropicWire, call: ProviderCall): string[] {
+function encodeHeaders(wire: AnthropicWire, call: Pick<ProviderCall, "headers" | "refusedBetas" | "betas">): string[] {
   const { headers } = call;
   const encoded = [
     "anthropic-version",
