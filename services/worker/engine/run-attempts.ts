@@ -26,7 +26,7 @@ interface Progress {
   readonly retries: Map<PlannedTarget, number>;
   waitedMs: number;
   /** Targets that were asked again without the flags they refused. */
-  readonly betasDropped: Set<PlannedTarget>;
+  betasDropped: Set<PlannedTarget> | undefined;
 }
 
 /** Makes attempts until the call has its answer or nothing more may be tried. Never rejects. */
@@ -49,7 +49,7 @@ export async function runAttempts(run: CallRun, makeAttempt: MakeAttempt, deps: 
 }
 
 function createProgress(run: CallRun): Progress {
-  return { preferred: undefined, isRerun: run.rerunUsed, retries: new Map(), waitedMs: 0, betasDropped: new Set() };
+  return { preferred: undefined, isRerun: run.rerunUsed, retries: new Map(), waitedMs: 0, betasDropped: undefined };
 }
 
 async function pick(run: CallRun, progress: Progress, deps: EngineDeps): Promise<Picked | undefined> {
@@ -97,7 +97,7 @@ async function tryTarget(step: Step, deps: EngineDeps): Promise<Verdict | undefi
       begun: end.begun !== undefined,
       retriesHere: progress.retries.get(target) ?? 0,
       rerunUsed: run.rerunUsed,
-      betasToDrop: !progress.betasDropped.has(target) && betasToDrop(run, prepared, end).length > 0,
+      betasToDrop: !progress.betasDropped?.has(target) && betasToDrop(run, prepared, end).length > 0,
     },
     rulesOf(order, deps),
   );
@@ -168,7 +168,7 @@ async function follow(
     case "retry_same":
       return retrySame(step, deps);
     case "retry_without_betas":
-      progress.betasDropped.add(target);
+      (progress.betasDropped ??= new Set()).add(target);
       run.notes.push("betas_dropped");
       progress.preferred = target;
       return undefined;
