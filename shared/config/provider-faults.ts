@@ -2,16 +2,9 @@ import type { BedrockShape, FoundryShape, GeminiShape, ProviderShape } from "./p
 
 /** What the schema cannot say of one provider: which members need each other. */
 export function providerFaults(written: ProviderShape, options: { readonly secretsMayLack: boolean }): string[] {
-  switch (written.type) {
-    case "bedrock":
-      return options.secretsMayLack ? [] : bedrockFaults(written);
-    case "foundry":
-      return foundryFaults(written, options);
-    case "gemini":
-      return geminiFaults(written);
-    default:
-      return [];
-  }
+  if (written.type === "bedrock") return options.secretsMayLack ? [] : bedrockFaults(written);
+  if (written.type === "foundry") return foundryFaults(written, options);
+  return written.type === "gemini" ? geminiFaults(written) : [];
 }
 
 function bedrockFaults(written: BedrockShape): string[] {

@@ -67,7 +67,7 @@ const typed = (type: ProviderType, members: Readonly<Record<string, TSchema>>, d
   });
 
 /** One schema per provider type, told apart by `type`. */
-export const providerSchemas: { readonly [Type in ProviderType]: TSchema } = {
+const providerSchemas: { readonly [Type in ProviderType]: TSchema } = {
   anthropic: typed(
     "anthropic",
     {
@@ -120,7 +120,7 @@ export const providerSchemas: { readonly [Type in ProviderType]: TSchema } = {
   openai: typed(
     "openai",
     {
-      api: Type.Optional(choiceSchema("Chat Completions or Responses.", ["chat", "responses"], "chat")),
+      api: Type.Optional(choiceSchema("Chat Completions.", ["chat"], "chat")),
       organization: Type.Optional(textSchema("Organization the calls are charged to.")),
       max_tokens_field: Type.Optional(
         choiceSchema(

@@ -2,7 +2,7 @@ import { scanMembers, type Member, type NameList } from "./json-members.ts";
 import { openJson, skipWhitespace } from "./json-scanner.ts";
 
 /** The values of members that are taken out, as they were written. */
-export type TakenMembers<N extends string> = { readonly [Name in N]?: Buffer };
+type TakenMembers<N extends string> = { readonly [Name in N]?: Buffer };
 
 /** What to change at the top level of a body. */
 export interface Reshaping<N extends string> {

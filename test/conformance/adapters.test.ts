@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { providerTypes } from "#shared/config/schema.ts";
-import { GatewayError } from "#shared/messages/error.ts";
+import type { GatewayError } from "#shared/messages/error.ts";
 import { encodeCase, readCases, type FixtureCase } from "./fixture-case.ts";
 import { grammarFaults } from "./stream-grammar.ts";
 
@@ -45,7 +45,7 @@ test.each(providerTypes)("%s has a recording of every case", (type) => {
 describe("a recorded call", () => {
   test.each(withPart("expected-request.json"))("%s goes out as it was recorded", (_, given) => {
     const { path, body, headers, notes } = encodeCase(given);
-    const expected = given.json<ExpectedRequest>("expected-request.json");
+    const expected = given.json("expected-request.json") as ExpectedRequest;
     const sent = {
       path,
       body: JSON.parse(Buffer.concat([...body]).toString()) as unknown,
@@ -57,7 +57,7 @@ describe("a recorded call", () => {
   });
 
   test.each(withPart("expected-refusal.json"))("%s is refused, naming the member", (_, given) => {
-    const { message } = given.json<{ message: string }>("expected-refusal.json");
+    const { message } = given.json("expected-refusal.json") as { message: string };
     expect(() => encodeCase(given)).toThrow(
       expect.objectContaining({ code: "invalid_request", message }) as GatewayError,
     );
@@ -131,6 +131,13 @@ interface Block {
   text: string;
 }
 
+interface ContentBlock {
+  readonly type: string;
+  readonly text?: string;
+  readonly thinking?: string;
+  readonly input?: unknown;
+}
+
 interface StreamEvent {
   readonly index: number;
   readonly content_block?: Readonly<Record<string, unknown>> & { readonly type: string };
@@ -154,10 +161,10 @@ function gather(text: string): Block[] {
 }
 
 function contentOf(message: unknown): Block[] {
-  const { content } = message as { content: readonly (Readonly<Record<string, unknown>> & { type: string })[] };
+  const { content } = message as { content: readonly ContentBlock[] };
   return content.map(({ type, text, thinking, input }) => ({
     type,
-    text: type === "tool_use" ? JSON.stringify(input) : String(text ?? thinking ?? ""),
+    text: type === "tool_use" ? JSON.stringify(input) : (text ?? thinking ?? ""),
   }));
 }
 

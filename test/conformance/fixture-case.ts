@@ -17,7 +17,7 @@ interface CallNotes {
   readonly config?: Partial<ProviderConfig>;
 }
 
-export interface StreamFile {
+interface StreamFile {
   readonly bytes: Buffer;
   readonly head: UpstreamHead;
 }
@@ -34,7 +34,7 @@ export interface FixtureCase {
   /** The recorded stream. */
   readonly stream: StreamFile | undefined;
   has(part: string): boolean;
-  json<T>(part: string): T;
+  json(part: string): unknown;
   text(part: string): string;
 }
 
@@ -55,8 +55,8 @@ function readCase(type: ProviderType, name: string): FixtureCase {
   const file = (part: string): URL => new URL(`${type}/${name}/${part}`, root);
   const has = (part: string): boolean => existsSync(file(part));
   const text = (part: string): string => readFileSync(file(part), "utf8");
-  const json = <T>(part: string): T => JSON.parse(text(part)) as T;
-  const notes = has("call.json") ? json<CallNotes>("call.json") : {};
+  const json = (part: string): unknown => JSON.parse(text(part));
+  const notes = has("call.json") ? (json("call.json") as CallNotes) : {};
   const call = describeCall(Buffer.from(JSON.stringify(json("request.json"))), notes);
   const config = { ...configs[type], ...notes.config } as ProviderConfig;
   const answer = (types: readonly (readonly [string, string])[]): StreamFile | undefined => {
@@ -66,7 +66,10 @@ function readCase(type: ProviderType, name: string): FixtureCase {
     const head: UpstreamHead = { status: 200, headers: { "content-type": found[1] } };
     return {
       bytes,
-      head: found[0].startsWith("upstream.s") || !has("upstream-head.json") ? head : json("upstream-head.json"),
+      head:
+        found[0].startsWith("upstream.s") || !has("upstream-head.json")
+          ? head
+          : (json("upstream-head.json") as UpstreamHead),
     };
   };
   return {

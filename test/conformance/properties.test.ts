@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { providerTypes, type ProviderType } from "#shared/config/schema.ts";
 import { readBody } from "#shared/messages/body.ts";

@@ -40,6 +40,10 @@ function checkFrame(frame: string, state: State): string[] {
   if (name === undefined || data === undefined) return [`no event: ${frame.slice(0, 80)}`];
   const event: unknown = JSON.parse(data);
   if (!isFields(event) || event["type"] !== name) return [`${name}: its type says otherwise`];
+  return checkEvent(name, event, state);
+}
+
+function checkEvent(name: string, event: Fields, state: State): string[] {
   if (state.stopped || state.failed) return [`${name} after the end`];
   if (name === "ping") return [];
   if (name === "error") return checkError(event, state);

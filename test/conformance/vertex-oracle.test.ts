@@ -37,7 +37,7 @@ function vendor(): AnthropicVertex {
   const authClient = new OAuth2Client();
   authClient.setCredentials({ access_token: "token", expiry_date: Date.now() + 3_600_000 });
   const options = { region: "europe-west1", projectId: "acme", baseURL: `${oracle.url}/v1`, maxRetries: 0 };
-  return new AnthropicVertex({ ...options, authClient: authClient as never });
+  return new AnthropicVertex({ ...options, authClient });
 }
 
 interface Asked {

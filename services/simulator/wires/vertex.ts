@@ -32,24 +32,27 @@ export function createVertexWire(deps: WireDeps, models: readonly ModelInfo[]): 
   return {
     handles: (path) => pathPattern.test(path),
     handle(request, response) {
-      const [, id = "", method = ""] = pathPattern.exec(request.path) ?? [];
+      const [, id, method] = pathPattern.exec(request.path) as unknown as readonly [string, string, string];
       const isCount = id === "count-tokens";
       const body = parseObject(request.body);
       const version = versions[String(body?.["anthropic_version"])];
       const refusal = refusalOf(request) ?? faultOf(body, isCount);
       if (refusal !== undefined || body === undefined || version === undefined)
         return send(response, refusal ?? invalid("anthropic_version: Field required"));
-      const { anthropic_version: _version, ...rest } = body;
-      const model = isCount ? String(body["model"]) : decodeURIComponent(id);
+      const { anthropic_version: _version, model = decodeURIComponent(id), ...rest } = body;
       const plain = rewriteRequest(request, {
         operation: isCount ? "count_tokens" : "messages",
         version,
-        betas: String(request.headers["anthropic-beta"] ?? ""),
-        body: { ...rest, model: plainId(model) },
+        betas: betasOf(request),
+        body: { ...rest, model: plainId(String(model)) },
       });
       (method === "streamRawPredict" ? streamed : whole).handle(plain, response);
     },
   };
+}
+
+function betasOf({ headers }: SimulatedRequest): string {
+  return String(headers["anthropic-beta"] ?? "");
 }
 
 function refusalOf(request: SimulatedRequest): ErrorAnswer | undefined {

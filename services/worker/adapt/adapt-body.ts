@@ -4,13 +4,7 @@ import { foreignSignaturePrefix } from "../adapters/translate/foreign-thinking.t
 import { isFields, type Fields } from "../adapters/translate/reading.ts";
 import { adaptThinking, stripThinking } from "./adapt-thinking.ts";
 import { adaptTools } from "./adapt-tools.ts";
-
-/** A body while it is adapted: a copy that may be changed, and what was changed. */
-export interface Draft {
-  readonly body: Record<string, unknown>;
-  /** For the trace; names of members, never the caller's words. */
-  readonly notes: Set<string>;
-}
+import type { Draft } from "./draft.ts";
 
 /** What the served model and its wire take. */
 export interface Surroundings {
@@ -81,8 +75,8 @@ function adaptEffort({ body, notes }: Draft, { capabilities }: CatalogueModel["i
   if (!isFields(config) || typeof config["effort"] !== "string" || !isFields(known)) return;
   const { effort, ...rest } = config;
   const takes = (level: string): boolean => isFields(known[level]) && known[level]["supported"] === true;
-  if (takes(effort as string)) return;
-  const lower = efforts.slice(0, efforts.indexOf(effort as string) + 1).findLast(takes);
+  if (takes(effort)) return;
+  const lower = efforts.slice(0, efforts.indexOf(effort) + 1).findLast(takes);
   body["output_config"] = lower === undefined ? rest : { ...rest, effort: lower };
   if (lower === undefined && Object.keys(rest).length === 0) delete body["output_config"];
   notes.add("adapted: output_config.effort");

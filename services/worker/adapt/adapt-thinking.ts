@@ -1,7 +1,7 @@
 import type { CatalogueModel } from "#shared/routing/catalogue.ts";
 import { readForeignSignature } from "../adapters/translate/foreign-thinking.ts";
 import { isFields, type Fields } from "../adapters/translate/reading.ts";
-import type { Draft } from "./adapt-body.ts";
+import type { Draft } from "./draft.ts";
 
 /**
  * Takes reasoning out of the conversation: what is marked as no Claude's, or all of it, which is signed for another

@@ -1,6 +1,6 @@
 import type { CatalogueModel } from "#shared/routing/catalogue.ts";
 import { isFields, type Fields } from "../adapters/translate/reading.ts";
-import type { Draft } from "./adapt-body.ts";
+import type { Draft } from "./draft.ts";
 
 /** Tools that run at the provider, by the beginning of their type, and the wires that have them. */
 const hosted: readonly (readonly [prefix: string, wires: readonly string[]])[] = [
@@ -44,8 +44,8 @@ function isImpossible({ type, name }: Fields, { gone, refuses }: Given): boolean
   return type === "tool" && gone.some((tool) => isFields(tool) && tool["name"] === name);
 }
 
-function withoutName({ name: _, ...choice }: Fields): Fields {
-  return choice;
+function withoutName(choice: Fields): Fields {
+  return Object.fromEntries(Object.entries(choice).filter(([member]) => member !== "name"));
 }
 
 function isThere(tool: unknown, wire: string): boolean {

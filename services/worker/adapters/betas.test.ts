@@ -10,7 +10,7 @@ const table = createBetaTable();
 
 function sort(wire: string, flags: readonly string[], more: Partial<BetaQuestion> = {}): SortedBetas {
   const models = ["claude-opus-4-5", "anthropic.claude-opus-4-5-20251101-v1:0"];
-  return table.sort({ wire, own: undefined, models, flags, refused: undefined, ...more });
+  return table.sortFlags({ wire, own: undefined, models, flags, refused: undefined, ...more });
 }
 
 describe("the built-in table", () => {
@@ -83,10 +83,10 @@ test("the table is read again when told so, and one that cannot be used changes 
   writeFileSync(path, "bedrock: { place: body, unknown: drop }");
   const own = createBetaTable(pathToFileURL(path));
   const question = { wire: "bedrock", own: undefined, models: [], flags: ["a-1"], refused: undefined };
-  expect(own.sort(question).dropped).toEqual(["a-1"]);
+  expect(own.sortFlags(question).dropped).toEqual(["a-1"]);
   writeFileSync(path, "bedrock: { place: body, unknown: send }");
   own.reload();
-  expect(own.sort(question).body).toEqual(["a-1"]);
+  expect(own.sortFlags(question).body).toEqual(["a-1"]);
   for (const [text, fault] of [
     ["bedrock: { place: nowhere, unknown: send }", "bedrock.place"],
     ["bedrock: { place: body, unknown: maybe }", "bedrock.unknown"],
@@ -96,5 +96,5 @@ test("the table is read again when told so, and one that cannot be used changes 
     writeFileSync(path, text);
     expect(() => own.reload()).toThrow(fault);
   }
-  expect(own.sort(question).body).toEqual(["a-1"]);
+  expect(own.sortFlags(question).body).toEqual(["a-1"]);
 });

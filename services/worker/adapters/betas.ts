@@ -25,7 +25,7 @@ export interface BetaQuestion {
 
 /** What becomes of beta flags on each wire. */
 export interface BetaTable {
-  sort(question: BetaQuestion): SortedBetas;
+  sortFlags(question: BetaQuestion): SortedBetas;
   /** Reads the file again. Throws when it cannot be used; what was read before stays in force. */
   reload(): void;
 }
@@ -35,7 +35,7 @@ const builtin = new URL("betas.yaml", import.meta.url);
 export function createBetaTable(file: URL = builtin): BetaTable {
   let types = readTable(file);
   return {
-    sort: (question) => sortBetas(question, types[question.wire] ?? sendAll),
+    sortFlags: (question) => sortBetas(question, types[question.wire] ?? sendAll),
     reload: () => {
       types = readTable(file);
     },
@@ -52,11 +52,19 @@ function sortBetas(question: BetaQuestion, type: TypeRules): SortedBetas {
   for (const flag of new Set(question.flags)) {
     const word = wordFor(flag, rules) ?? type.unknown;
     const name = sentName(flag, word);
-    if (name === undefined || question.refused?.has(flag) || question.refused?.has(name)) dropped.add(flag);
-    else if ((word === "header" || word === "body" ? word : type.place) === "header") header.add(name);
+    if (name === undefined || isRefused(question, flag, name)) dropped.add(flag);
+    else if (placeOf(word, type) === "header") header.add(name);
     else body.add(name);
   }
   return { header: [...header], body: [...body], dropped: [...dropped] };
+}
+
+function isRefused({ refused }: BetaQuestion, flag: string, name: string): boolean {
+  return refused !== undefined && (refused.has(flag) || refused.has(name));
+}
+
+function placeOf(word: string, type: TypeRules): "header" | "body" {
+  return word === "header" || word === "body" ? word : type.place;
 }
 
 function fits(globs: readonly string[] | undefined, models: readonly string[]): boolean {
@@ -93,11 +101,15 @@ function checkType(type: string, value: unknown): void {
   const rules = value["rules"] ?? [];
   if (!Array.isArray(rules)) return fault(".rules: must be a list");
   for (const [index, rule] of rules.entries()) {
-    const { models, flags }: Readonly<Record<string, unknown>> = isMapping(rule) ? rule : {};
-    if (models !== undefined && !isTexts(models)) fault(`.rules[${index}].models: must be a list of globs`);
-    if (!isMapping(flags) || !isTexts(Object.values(flags)))
-      fault(`.rules[${index}].flags: must be a mapping of words`);
+    const what = ruleFault(rule);
+    if (what !== undefined) fault(`.rules[${index}]${what}`);
   }
+}
+
+function ruleFault(rule: unknown): string | undefined {
+  const { models, flags }: Readonly<Record<string, unknown>> = isMapping(rule) ? rule : {};
+  if (models !== undefined && !isTexts(models)) return ".models: must be a list of globs";
+  return isMapping(flags) && isTexts(Object.values(flags)) ? undefined : ".flags: must be a mapping of words";
 }
 
 function isTexts(value: unknown): boolean {

@@ -30,7 +30,7 @@ export function betasFor(
   const flags = wire === "anthropic" ? splitBetas(header) : [...splitBetas(header), ...readBodyBetas(run.body)];
   if (flags.length === 0) return undefined;
   const models = [target.catalogueModel, target.model];
-  const sorted = deps.betaTable.sort({ wire, own: config.betas, models, flags, refused });
+  const sorted = deps.betaTable.sortFlags({ wire, own: config.betas, models, flags, refused });
   noteDropped(run, target, sorted.dropped);
   return sorted;
 }

@@ -2,9 +2,9 @@ import { toGatewayError, GatewayError } from "#shared/messages/error.ts";
 import { withDeadline } from "#shared/runtime/deadline.ts";
 import type { PlannedTarget } from "#shared/routing/plan.ts";
 import type {
-  Credential,
   CredentialSource,
   DecodeContext,
+  EncodeGiven,
   ProviderCall,
   UpstreamRequest,
 } from "../adapters/adapter.ts";
@@ -23,7 +23,7 @@ export interface PreparedAttempt {
   readonly call: EncodedCall;
 }
 
-export type EncodedCall = ProviderCall & DecodeContext;
+type EncodedCall = ProviderCall & DecodeContext;
 
 /** Longer than this no credential is waited for. */
 const credentialMs = 10_000;
@@ -42,13 +42,16 @@ export function prepareAttempt(
   const { credentials } = provider;
   const credential = credentials?.current;
   if (credentials && credential === undefined) return prepareLater(run, { target, provider, credentials }, deps);
-  return prepareWith(run, { target, provider, credential }, deps);
+  return prepareWith(run, { target, provider, credential, now: Date.now() }, deps);
 }
 
 interface Asked {
   readonly target: PlannedTarget;
   readonly provider: Provider;
 }
+
+/** One object for all who are told of an attempt. */
+type AskedWith = Asked & EncodeGiven;
 
 async function prepareLater(
   run: CallRun,
@@ -59,7 +62,7 @@ async function prepareLater(
   const patience = withDeadline(run.signal, Math.min(startedAt + credentialMs, run.deadlineAt));
   try {
     const credential = await asked.credentials.get(patience.signal);
-    return prepareWith(run, { ...asked, credential }, deps);
+    return prepareWith(run, { ...asked, credential, now: Date.now() }, deps);
   } catch (reason) {
     const isOver = run.signal.aborted ? "cancelled" : Date.now() >= run.deadlineAt ? "timed_out" : undefined;
     return unsent(startedAt, { reason: isOver ?? "no_credential", detail: describeLack(reason) });
@@ -73,20 +76,16 @@ function describeLack(reason: unknown): string {
   return reason instanceof GatewayError ? reason.message : "the credential could not be fetched";
 }
 
-function prepareWith(
-  run: CallRun,
-  { target, provider, credential }: Asked & { readonly credential: Credential | undefined },
-  deps: EngineDeps,
-): PreparedAttempt | AttemptEnd {
-  const now = Date.now();
+function prepareWith(run: CallRun, asked: AskedWith, deps: EngineDeps): PreparedAttempt | AttemptEnd {
+  const { target, provider } = asked;
   try {
-    const call = describeCall(run, { target, provider }, deps);
-    const request = provider.adapter.encode(call, target, { credential, now });
+    const call = describeCall(run, asked, deps);
+    const request = provider.adapter.encode(call, target, asked);
     if (request.notes) for (const note of request.notes) noteOnce(run, note);
     return { provider, request, call };
   } catch (reason) {
     const refusal = toGatewayError(reason);
-    return { ...unsent(now, { reason: "invalid_request", detail: describeRefusal(refusal) }), refusal };
+    return { ...unsent(asked.now, { reason: "invalid_request", detail: describeRefusal(refusal) }), refusal };
   }
 }
 

@@ -26,7 +26,7 @@ interface Progress {
   readonly retries: Map<PlannedTarget, number>;
   waitedMs: number;
   /** Targets that were asked again without the flags they refused. */
-  readonly betasDropped: Set<PlannedTarget>;
+  betasDropped: Set<PlannedTarget> | undefined;
 }
 
 /** Makes attempts until the call has its answer or nothing more may be tried. Never rejects. */
@@ -90,6 +90,19 @@ async function tryTarget(step: Step, deps: EngineDeps): Promise<Verdict | undefi
   run.exchange = undefined;
   noteEnd({ target, end, isRerun, probe: picked.probe }, run, deps);
   pace?.end(priority, end, deps.board.state(target.provider, target.model).blockedUntil);
+  return follow(moveAfter(step, { order, prepared, end }, deps), { ...step, end }, deps);
+}
+
+interface Made {
+  readonly order: AttemptOrder;
+  readonly prepared: PreparedAttempt;
+  readonly end: AttemptEnd;
+}
+
+/** What follows an attempt; flags that are to be left out are remembered for the next ones. */
+function moveAfter({ run, progress, picked }: Step, { order, prepared, end }: Made, deps: EngineDeps): NextMove {
+  const { target } = picked;
+  const dropping = progress.betasDropped?.has(target) ? noFlags : betasToDrop(run, prepared, end);
   const move = decideNext(
     {
       reason: end.reason,
@@ -97,12 +110,12 @@ async function tryTarget(step: Step, deps: EngineDeps): Promise<Verdict | undefi
       begun: end.begun !== undefined,
       retriesHere: progress.retries.get(target) ?? 0,
       rerunUsed: run.rerunUsed,
-      betasToDrop: !progress.betasDropped.has(target) && betasToDrop(run, prepared, end).length > 0,
+      betasToDrop: dropping.length > 0,
     },
     rulesOf(order, deps),
   );
-  if (move === "retry_without_betas") deps.betas.remember(target, betasToDrop(run, prepared, end), Date.now());
-  return follow(move, { ...step, end }, deps);
+  if (move === "retry_without_betas") deps.betas.remember(target, dropping, Date.now());
+  return move;
 }
 
 /** Counting tokens has limits of its own, which are not worth a pace. */
@@ -168,7 +181,7 @@ async function follow(
     case "retry_same":
       return retrySame(step, deps);
     case "retry_without_betas":
-      progress.betasDropped.add(target);
+      (progress.betasDropped ??= new Set()).add(target);
       run.notes.push("betas_dropped");
       progress.preferred = target;
       return undefined;
@@ -203,10 +216,12 @@ function nextFree(run: CallRun, after: PlannedTarget, deps: EngineDeps): Planned
   );
 }
 
+const noFlags: readonly string[] = [];
+
 /** The flags that were refused and that the request carried; every one of them where the refusal names none. */
 function betasToDrop(run: CallRun, { call }: PreparedAttempt, end: AttemptEnd): readonly string[] {
   const refused = end.failure?.refusedBetas;
-  if (!refused) return [];
+  if (!refused) return noFlags;
   const sent = sentBetas(run, call.betas);
   return refused.length === 0 ? sent : sent.filter((flag) => refused.includes(flag));
 }

@@ -1,5 +1,5 @@
 /** What can be wrong with the bytes of an event stream. */
-export const frameFaults = [
+const frameFaults = [
   "a frame that claims too much",
   "a frame that claims too little",
   "wrong checksum of a frame's head",

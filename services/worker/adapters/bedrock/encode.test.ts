@@ -113,6 +113,15 @@ describe("the body", () => {
     expect(jsonOf(refused)).not.toHaveProperty("anthropic_beta");
   });
 
+  test("has a mark for the whole conversation on its last block", () => {
+    const cache_control = { type: "ephemeral" };
+    const request = encode({ body: { cache_control } });
+    expect(jsonOf(request)).not.toHaveProperty("cache_control");
+    expect(jsonOf(request)).toHaveProperty("messages.0.content", [{ type: "text", text: "hi", cache_control }]);
+    expect(request.notes).toEqual(["adapted: cache_control"]);
+    expect(encode({ body: { cache_control: null } }).notes).toBeUndefined();
+  });
+
   test("has what the betas table says, and nothing else", () => {
     const betas = { header: [], body: ["renamed"], dropped: ["b"] };
     const request = encode({ headers: { "anthropic-beta": "a,b" }, body: { anthropic_beta: ["c"] }, call: { betas } });

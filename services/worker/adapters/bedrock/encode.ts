@@ -5,6 +5,7 @@ import { betasOf, classicVersion, ownServiceMembers, plainHeaders, refuseOwnServ
 import { mergeHeaders } from "../merge-headers.ts";
 import { apiVersion } from "./api-version.ts";
 import { countedModel, encodeCount } from "./encode-count.ts";
+import { markLastBlock } from "./mark-last-block.ts";
 import { encodeSegment } from "./sign-request.ts";
 
 export interface InvokeWire {
@@ -21,6 +22,7 @@ const moved = nameList(
   "providerOptions",
   "anthropic_version",
   "anthropic_beta",
+  "cache_control",
   ...ownServiceMembers,
 );
 
@@ -43,10 +45,12 @@ function encodeBody(call: ProviderCall, target: AdapterTarget, notes: string[]):
   const asked = call.headers["anthropic-version"];
   const version = apiVersion(asked, target.model);
   if (asked !== classicVersion && version !== asked) notes.push(`anthropic_version: ${version}`);
-  return reshapeBody(call.body, {
+  let mark: string | undefined;
+  const pieces = reshapeBody(call.body, {
     take: moved,
     put: (taken) => {
       refuseOwnService(taken);
+      mark = taken.cache_control?.toString();
       const flags = betasOf(call, "body").body;
       return {
         anthropic_version: JSON.stringify(version),
@@ -54,4 +58,7 @@ function encodeBody(call: ProviderCall, target: AdapterTarget, notes: string[]):
       };
     },
   });
+  if (mark === undefined || mark === "null") return pieces;
+  notes.push("adapted: cache_control");
+  return markLastBlock(Buffer.concat(pieces), mark);
 }
