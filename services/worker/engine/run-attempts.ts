@@ -49,7 +49,7 @@ export async function runAttempts(run: CallRun, makeAttempt: MakeAttempt, deps: 
 }
 
 function createProgress(run: CallRun): Progress {
-  return { preferred: undefined, isRerun: run.isUnanswered, retries: new Map(), waitedMs: 0, betasDropped: new Set() };
+  return { preferred: undefined, isRerun: run.isUnanswered, retries: new Map(), waitedMs: 0, betasDropped: undefined };
 }
 
 async function pick(run: CallRun, progress: Progress, deps: EngineDeps): Promise<Picked | undefined> {
