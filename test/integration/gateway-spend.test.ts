@@ -283,6 +283,16 @@ describe("a budget", () => {
     expect(await spentBy("unpriced")).toMatchObject({ spent_usd: 0, held_usd: 0 });
   });
 
+  test("and a batch do not go together, since items are not held to one", async () => {
+    const requests = [{ custom_id: "a", params: ask() }];
+    const create = (key: Key): Promise<Response> =>
+      bed.post("/v1/messages/batches", { requests }, { "x-api-key": `sk-${key}` });
+    const refused = await create("month");
+    expect(refused.status).toBe(403);
+    expect(await refused.json()).toMatchObject({ error: { type: "permission_error" } });
+    expect((await create("plain")).status).toBe(200);
+  });
+
   test("gives back what it held for a call that was refused", async () => {
     const refused = await post("month", ask(), { "idempotency-key": "x".repeat(300) });
     expect(refused.status).toBe(400);
