@@ -5,14 +5,24 @@ const poll = { timeout: 10_000 };
 
 export default defineConfig({
   test: {
-    // Most files wait more than they compute, and half of what they compute is loading what the file before had loaded.
-    maxWorkers: 4,
+    // Half of what a file computes is loading what the file before had loaded.
     isolate: false,
     sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
-        test: { name: "unit", include: ["{services,shared,cli}/**/*.test.ts", "test/conformance/**/*.test.ts"] },
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          globalSetup: ["test/support/redis.ts", "test/support/warm-up.ts"],
+          // What processes do that were just killed and started again may take seconds.
+          expect: { poll },
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          // Each brings up to six processes along: more at a time wait for the processor, not beside it.
+          maxWorkers: 3,
+          sequence: { groupOrder: 0 },
+        },
       },
       {
         extends: true,
@@ -23,17 +33,18 @@ export default defineConfig({
           // A condition that holds in milliseconds on an idle machine may take seconds on one that is busy.
           expect: { poll },
           testTimeout: 30_000,
+          // They wait more than they compute.
+          maxWorkers: 4,
+          sequence: { groupOrder: 1 },
         },
       },
       {
         extends: true,
         test: {
-          name: "e2e",
-          include: ["test/e2e/**/*.test.ts"],
-          globalSetup: ["test/support/redis.ts"],
-          expect: { poll },
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          name: "unit",
+          include: ["{services,shared,cli}/**/*.test.ts", "test/conformance/**/*.test.ts"],
+          maxWorkers: 4,
+          sequence: { groupOrder: 1 },
         },
       },
     ],

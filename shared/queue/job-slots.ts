@@ -18,6 +18,8 @@ const unseen = { waiting: 0, dueAt: 0 };
  * there are free slots it waits for signs of jobs; when there are none, each slot takes its next job itself.
  */
 export class JobSlots {
+  /** Resolves some time after `stop`: then no take is under way, and none will be. */
+  readonly ended: Promise<void>;
   readonly #options: JobSlotsOptions;
   readonly #tokenPrefix = crypto.randomUUID();
   readonly #wakers = new Set<() => void>();
@@ -31,7 +33,7 @@ export class JobSlots {
   constructor(options: JobSlotsOptions) {
     this.#options = options;
     this.#concurrency = options.concurrency;
-    void this.#loop();
+    this.ended = this.#loop();
   }
 
   get running(): number {

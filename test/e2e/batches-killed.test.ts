@@ -21,7 +21,10 @@ beforeAll(async () => {
     .map(({ info }) => info);
   const pace = { ttftMs: 5, tokensPerSecond: 2000, tokensPerDelta: 2 };
   simulator = await startSimulator({ host: "127.0.0.1", port: 0, pace, keys: [], requestsPerMinute: 0 }, models);
-  stack = await startStack({ upstreams: [simulator], config: { models: { [model]: { routes: ["one"] } } } });
+  stack = await startStack({
+    upstreams: [simulator],
+    config: { models: { [model]: { routes: ["one"] } }, queue: { lock: "3s" } },
+  });
 });
 beforeEach(({ onTestFailed }) => {
   onTestFailed(() => void process.stderr.write(`${stack.log().slice(-6000)}\n`));

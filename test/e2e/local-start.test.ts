@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { compileCache } from "../support/compile-cache.ts";
 import { freePort } from "../support/free-port.ts";
 
 const root = join(import.meta.dirname, "..", "..");
@@ -35,7 +36,7 @@ function startLocal(args: readonly string[]): Local {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !strange.test(name)));
   const child = spawn(process.execPath, [join(root, "services/local/main.ts"), "--data", join(dir, "data"), ...args], {
     cwd: dir,
-    env,
+    env: { ...env, NODE_COMPILE_CACHE: compileCache },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
@@ -95,36 +96,62 @@ function isAlive(pid: number): boolean {
 }
 
 describe("npm start with nothing configured", () => {
+  let local: Local;
   let requestId = "";
   let key = "";
-
-  test("brings everything up, prints a call that works, and Ctrl-C leaves nothing behind", async () => {
-    await using local = startLocal(["--port", String(port)]);
+  beforeAll(async () => {
+    local = startLocal(["--port", String(port)]);
     await says(local, "Sluice is ready.");
+  }, 60_000);
+  afterAll(() => local[Symbol.asyncDispose]());
+
+  test("brings everything up and prints a call that works, and how to end it", async () => {
     expect(local.output()).toContain(`URL      http://127.0.0.1:${port}\n`);
+    expect(local.output().trimEnd()).toMatch(/Ctrl-C ends it all\.$/);
     key = (await readFile(join(dir, "data", "key"), "utf8")).trim();
     expect(local.output()).toContain(`key      ${key}`);
     expect((await stat(join(dir, "data", "key"))).mode & 0o777).toBe(0o600);
     const answer = await pasteCall(local);
     expect(answer.body).toMatchObject({ type: "message", role: "assistant" });
     requestId = answer.requestId;
-
     local.process.kill("SIGHUP");
     await says(local, "keys and issuers reloaded; other changes need a restart");
+  });
+
+  test("a second start on the same data is refused", async () => {
+    await using second = startLocal(["--port", String(port)]);
+    expect(await second.exit).toEqual([1, null]);
+    expect(second.output()).toContain(`Sluice is running here already (process ${local.process.pid})`);
+  });
+
+  test("Ctrl-C says what is waited for, lets an open call have its answer, and leaves nothing behind", async () => {
     const pids = await childPids();
     expect(Object.keys(pids).toSorted()).toEqual(["dispatcher", "gateway", "redis", "simulator", "worker"]);
+    const answer = fetch(`http://127.0.0.1:${port}/v1/messages`, {
+      method: "POST",
+      headers: { "x-api-key": key },
+      body: JSON.stringify({
+        model: "claude-sonnet-5-5",
+        max_tokens: 1024,
+        stream: true,
+        messages: [{ role: "user", content: "[sim: tokens=60 rate=20] Count" }],
+      }),
+    });
+    expect((await answer).status).toBe(200);
     local.process.kill("SIGINT");
     // npm hands the same key press on a second time.
     local.process.kill("SIGINT");
+    await says(local, "waiting for calls to finish, at most 600 s; Ctrl-C again ends it at once");
+    expect(await (await answer).text()).toContain("event: message_stop");
     expect(await local.exit).toEqual([0, null]);
     expect(Object.entries(pids).filter(([, pid]) => isAlive(pid))).toEqual([]);
     expect(local.output()).not.toContain("is killed");
   });
 
   test("a later start keeps key and data, starts as many as asked for, and restarts what dies", async () => {
-    await using local = startLocal(["--port", String(port), "--workers", "3", "--dispatchers", "2"]);
-    await says(local, "Sluice is ready.");
-    expect(local.output()).toContain(`key      ${key}`);
+    await using next = startLocal(["--port", String(port), "--workers", "3", "--dispatchers", "2"]);
+    await says(next, "Sluice is ready.");
+    expect(next.output()).toContain(`key      ${key}`);
     const trace = await fetch(`http://127.0.0.1:${port}/v1/requests/${requestId}`, {
       headers: { "x-api-key": key },
     });
@@ -133,52 +160,15 @@ describe("npm start with nothing configured", () => {
     const pids = await childPids();
     expect(Object.keys(pids)).toHaveLength(8);
     process.kill(pids["worker-2"] ?? 0, "SIGKILL");
-    await says(local, "worker-2 is back");
-    expect((await pasteCall(local)).body).toMatchObject({ type: "message" });
+    await says(next, "worker-2 is back");
+    expect((await pasteCall(next)).body).toMatchObject({ type: "message" });
     process.kill(pids["dispatcher-1"] ?? 0, "SIGKILL");
     process.kill(pids["redis"] ?? 0, "SIGKILL");
-    await says(local, "dispatcher-1 is back");
-    await says(local, "redis is back");
-    await vi.waitFor(async () => expect((await pasteCall(local)).body).toMatchObject({ type: "message" }), 20_000);
-    local.process.kill("SIGTERM");
-    expect(await local.exit).toEqual([0, null]);
-  });
-});
-
-describe("a running one", () => {
-  let local: Local;
-  beforeAll(async () => {
-    local = startLocal(["--port", String(port)]);
-    await says(local, "Sluice is ready.");
-  });
-  afterAll(() => local[Symbol.asyncDispose]());
-
-  test("ends its output with how to end it", () => {
-    expect(local.output().trimEnd()).toMatch(/Ctrl-C ends it all\.$/);
-  });
-
-  test("refuses a second start on the same data", async () => {
-    await using second = startLocal(["--port", String(port)]);
-    expect(await second.exit).toEqual([1, null]);
-    expect(second.output()).toContain(`Sluice is running here already (process ${local.process.pid})`);
-  });
-
-  test("says at Ctrl-C with a call open what is waited for, and the call gets its answer", async () => {
-    const answer = fetch(`http://127.0.0.1:${port}/v1/messages`, {
-      method: "POST",
-      headers: { "x-api-key": (await readFile(join(dir, "data", "key"), "utf8")).trim() },
-      body: JSON.stringify({
-        model: "claude-sonnet-5-5",
-        max_tokens: 1024,
-        stream: true,
-        messages: [{ role: "user", content: "[sim: tokens=40 rate=20] Count" }],
-      }),
-    });
-    expect((await answer).status).toBe(200);
-    local.process.kill("SIGINT");
-    await says(local, "waiting for calls to finish, at most 600 s; Ctrl-C again ends it at once");
-    expect(await (await answer).text()).toContain("event: message_stop");
-    expect(await local.exit).toEqual([0, null]);
+    await says(next, "dispatcher-1 is back");
+    await says(next, "redis is back");
+    await vi.waitFor(async () => expect((await pasteCall(next)).body).toMatchObject({ type: "message" }), 20_000);
+    next.process.kill("SIGTERM");
+    expect(await next.exit).toEqual([0, null]);
   });
 });
 

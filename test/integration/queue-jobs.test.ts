@@ -257,6 +257,23 @@ test("a dispatcher that leaves finishes what runs and takes nothing more", async
   await eventually(async () => expect(await producer.remove("interactive", id)).toBe("absent"));
 });
 
+test("what was given back is not taken again for a sign that came while the consumer was told to leave", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const redis = await bed.connect("command");
+  for (let round = 0; round < 20; round++) {
+    const prefix = `${bed.prefix}-${round}`;
+    const leaving = await openConsumer(bed, { prefix, handle: () => new Promise(() => undefined) });
+    const lane = bed.own(createJobProducer(await bed.connect("command"), { prefix }));
+    await lane.add("interactive", sampleJob(callId()));
+    await eventually(() => expect(leaving.running).toBe(1));
+    // On its way to the consumer when that is told to leave.
+    void redis.client.zadd(`{${prefix}}:interactive:marker`, 0, "0");
+    for (let turns = 0; turns < 2; turns++) await new Promise((resolve) => setImmediate(resolve));
+    await leaving.close(AbortSignal.abort());
+    expect((await lane.depth()).interactive, `round ${round}`).toMatchObject({ delayed: 1, active: 0 });
+  }
+});
+
 test("what still runs when time is up is given back, and the next dispatcher knows that it was opened", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);

@@ -10,12 +10,15 @@ const longest = [
   "e2e/processes",
   "e2e/paid-once",
   "e2e/jobs",
+  "e2e/batches",
+  "e2e/batches-killed",
   "e2e/streams",
   "integration/fairness",
   "integration/gateway-redis-away",
   "integration/cli",
   "integration/gateway-recordings",
   "integration/session-losses",
+  "integration/dispatcher-batches",
   "integration/queue-outages",
   "integration/gateway-streams",
 ];
@@ -27,6 +30,7 @@ export class LongestFirst extends BaseSequencer {
     return Promise.resolve(
       files.toSorted(
         (a, b) =>
+          a.project.config.sequence.groupOrder - b.project.config.sequence.groupOrder ||
           byName(a.project.name, b.project.name) ||
           rankOf(a.moduleId) - rankOf(b.moduleId) ||
           byName(a.moduleId, b.moduleId),
