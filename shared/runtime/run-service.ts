@@ -2,6 +2,7 @@ import { ConfigError } from "#shared/config/config-error.ts";
 import type { LogLevel, ServiceName } from "#shared/config/schema.ts";
 import { createLogger, type Logger } from "#shared/telemetry/logger.ts";
 import { startOpsServer } from "#shared/telemetry/ops-server.ts";
+import { returnMemory } from "./collect-garbage.ts";
 import { createCloseStack, type Closable, type CloseStack } from "./close-stack.ts";
 import { tuneHeap } from "./tune-heap.ts";
 
@@ -57,6 +58,7 @@ export async function runService(name: ServiceName, start: StartService, options
     await openOps(stack, run, options);
     const started = start({ own: (resource) => stack.own(resource), logger, signal: draining.signal });
     run.service = await withinReach(started, told);
+    returnMemory();
     logger.info({ ms: Date.now() - startedAt }, "ready");
     await told;
     process.exitCode = (await drainService(run.service, logger, options.drainMs)) ? 0 : 1;
