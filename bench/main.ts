@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { measure, type MeasureOptions } from "./measure.ts";
 import { start, stop, waitForPort } from "./processes.ts";
 import { growths, type GrowthName } from "./growth.ts";
+import { runHour } from "./hour.ts";
 import { findKnee, flows, type FlowName } from "./knee.ts";
 import { profile } from "./profile.ts";
 import { markdown, plot, type Results } from "./report.ts";
@@ -21,6 +22,7 @@ npm run bench -- growth [KIND]        with more processes, a deep queue, many ke
 npm run bench -- knee [FLOW]          raised load until it breaks, then twice that for a minute [--mode when_waiting]
 npm run bench -- profile SCENARIO     CPU profiles of each process, and where their time goes [--mode when_waiting]
 npm run bench -- soak [--items N]     batches: 200 MB in one body, fairness, and 10,000 items while everything is killed
+npm run bench -- hour [--minutes N]   mixed load for an hour, and how memory grows
 
   --quick             one short repetition, under a minute
   --reps N            repetitions, interleaved (3)
@@ -40,6 +42,7 @@ const { values: flags, positionals } = parseArgs({
     out: { type: "string" },
     mode: { type: "string", default: "always" },
     items: { type: "string", default: "10000" },
+    minutes: { type: "string", default: "60" },
     help: { type: "boolean", default: false },
   },
 });
@@ -138,7 +141,8 @@ else {
     } else if (verb === "growth") {
       const kinds = scenario === undefined ? (Object.keys(growths) as GrowthName[]) : [scenario as GrowthName];
       for (const kind of kinds) await growths[kind]({ workDir, upstreamUrl, ...cpus });
-    } else if (verb === "knee") {
+    } else if (verb === "hour") await runHour({ workDir, upstreamUrl, minutes: Number(flags.minutes), say });
+    else if (verb === "knee") {
       const names = scenario === undefined ? (Object.keys(flows) as FlowName[]) : [scenario as FlowName];
       for (const flow of names) await findKnee(flow, { workDir, upstreamUrl, mode, quick: flags.quick, ...cpus });
     } else throw new Error(`unknown command ${verb}\n\n${help}`);
