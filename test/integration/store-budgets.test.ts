@@ -67,6 +67,15 @@ test("what costs nothing, a free model's call, is reserved for and settled like 
   expect(await budgets.reserve(hold(1), 100, 60_000)).toMatchObject({ ok: true, spent: 40, held: 0 });
 });
 
+test("what is released is held no more when that is done, and costs nothing", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const budgets = await openBudgets(bed);
+  const holds = Array.from({ length: 100 }, () => hold(1));
+  await Promise.all(holds.map((each) => budgets.reserve(each, 1000, 60_000)));
+  await budgets.release(holds.slice(1));
+  expect(await budgets.read("key:a", "2026-11-22")).toEqual({ spent: 0, held: 1 });
+});
+
 test("what a lost process held is free again after its time, unless it was given more", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const budgets = await openBudgets(bed);
