@@ -6,19 +6,21 @@ import type { JobProducer } from "#shared/queue/job-producer.ts";
 import type { PriceBook } from "#shared/routing/price-book.ts";
 import type { WorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { BatchFeed } from "#shared/store/batch-feed.ts";
+import type { BudgetStore } from "#shared/store/budget-store.ts";
 import type { CallRegistry } from "#shared/store/call-registry.ts";
 import type { RedisConnection } from "#shared/store/connect-redis.ts";
 import type { ItemStore } from "#shared/store/item-store.ts";
 import type { NativeRuns } from "#shared/store/native-runs.ts";
 import type { ResultStore } from "#shared/store/result-store.ts";
-import type { SpendStores } from "#shared/store/record-spend.ts";
 import type { TraceStore } from "#shared/store/trace-store.ts";
+import type { UsageStore } from "#shared/store/usage-store.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { Metrics } from "#shared/telemetry/metrics.ts";
 import { startBatchFeeder } from "./batches/feed-batch.ts";
 import { withItems } from "./batches/handle-item.ts";
 import { createItemRecorder } from "./batches/record-item.ts";
 import { createJobHandler } from "./handle-job.ts";
+import type { KeyBudgets } from "./key-budgets.ts";
 import { createLanePace, paceTickMs, type LanePace } from "./lane-pace.ts";
 import { withRuns } from "./native/handle-run.ts";
 import type { FindNativeTarget } from "./native/native-targets.ts";
@@ -27,7 +29,10 @@ import { createSettler, type Recorders } from "./settle.ts";
 import { watchCancels } from "./watch-cancels.ts";
 import { watchDepth } from "./watch-depth.ts";
 
-export interface DispatcherDeps extends SpendStores {
+export interface DispatcherDeps {
+  readonly usage: Pick<UsageStore, "add">;
+  readonly budgets: Pick<BudgetStore, "reserve" | "settle" | "release">;
+  readonly keyBudgets: Pick<KeyBudgets, "find">;
   readonly prices: PriceBook;
   readonly redis: RedisConnection;
   /** For the lanes: waits for Redis however long it takes. */

@@ -17,11 +17,18 @@ import { createTraceStore } from "#shared/store/trace-store.ts";
 import { createUsageStore } from "#shared/store/usage-store.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { createDispatcher } from "./dispatcher.ts";
+import { createKeyBudgets } from "./key-budgets.ts";
 import { createNativeTargets } from "./native/native-targets.ts";
 import { createJobRecorder } from "./record-job.ts";
 
+export interface RunningDispatcher {
+  readonly service: Service;
+  /** Takes over the budgets of callers as they are now. */
+  useBudgets(identities: Pick<SluiceConfig, "keys" | "oidc">): void;
+}
+
 /** Opens what a dispatcher needs and starts it; resolves once Redis is there. A worker may come later. */
-export async function startDispatcher(config: SluiceConfig, context: ServiceContext): Promise<Service> {
+export async function startDispatcher(config: SluiceConfig, context: ServiceContext): Promise<RunningDispatcher> {
   const { logger } = context;
   const { url, prefix, encryptionKey } = config.redis;
   const connect = (purpose: RedisPurpose): RedisConnection => context.own(connectRedis(url, purpose, { logger }));
@@ -39,6 +46,7 @@ export async function startDispatcher(config: SluiceConfig, context: ServiceCont
   const prices = createPriceBook(createCatalogue(config), config.providers);
   const usage = context.own(createUsageStore({ redis, prefix, keepMs: config.usage.keepMs, logger }));
   const budgets = context.own(createBudgetStore({ redis, prefix, logger }));
+  const keyBudgets = createKeyBudgets(config);
   const producer = context.own(createJobProducer(redis, { prefix }));
   const feed = createBatchFeed({ redis, subscriber, prefix, holder, ...sealing });
   const items = createItemStore({ redis, prefix, ...sealing });
@@ -61,6 +69,7 @@ export async function startDispatcher(config: SluiceConfig, context: ServiceCont
       prices,
       usage,
       budgets,
+      keyBudgets,
       window: config.batches.window,
       prefix,
       concurrency: config.lanes,
@@ -69,7 +78,7 @@ export async function startDispatcher(config: SluiceConfig, context: ServiceCont
       metrics,
     }),
   );
-  return {
+  const service: Service = {
     ready: () => [
       ...health.reasons(),
       ...(health.isDegraded ? ["redis is away"] : []),
@@ -78,4 +87,5 @@ export async function startDispatcher(config: SluiceConfig, context: ServiceCont
     health: () => ({ running: dispatcher.running, unsettled: dispatcher.unsettled, workers: pool.size }),
     drain: (signal) => dispatcher.drain(signal),
   };
+  return { service, useBudgets: (identities) => keyBudgets.replace(identities) };
 }

@@ -148,7 +148,8 @@ async function runAll(everything: Everything, context: RunContext): Promise<void
   });
   context.endAtOnce.addEventListener("abort", () => supervisor.kill(), { once: true });
   context.reload.addEventListener("reload", () => {
-    for (const { name } of everything.plan) if (/^(?:gateway|worker)/.test(name)) supervisor.pass(name, "SIGHUP");
+    for (const { name } of everything.plan)
+      if (/^(?:gateway|dispatcher|worker)/.test(name)) supervisor.pass(name, "SIGHUP");
   });
   const ending = new Promise<void>((resolve) => context.end.addEventListener("abort", () => resolve(), { once: true }));
   let isUp = false;

@@ -36,7 +36,8 @@ export function checkFile(parsed: unknown, environment: Environment, process: Se
   const all = [...shapeFaults, ...crossCheck(sound, { keysMayLack, secretsMayLack, providers })];
   if (process === "worker") all.push(...workerListenFaults(workersOf(sound)));
   if (all.length > 0) throw new ConfigError(nameFaults(all, set));
-  return withoutLackingKeys(sound);
+  // A dispatcher compares no keys, but needs to know whose budget is what.
+  return process === "dispatcher" ? sound : withoutLackingKeys(sound);
 }
 
 const secretMembers: Readonly<Record<string, readonly unknown[]>> = {

@@ -107,6 +107,7 @@ const oidc = closedObject("One issuer of tokens that callers may use instead of 
   ),
   models: Type.Optional(modelGlobs),
   limits: Type.Optional(limits),
+  budget: Type.Optional(budget),
 });
 
 const redis = sectionSchema("Queues, replies, limits.", {

@@ -72,4 +72,5 @@ export interface OidcShape {
   readonly jwks_uri?: string;
   readonly models?: readonly string[];
   readonly limits?: LimitsShape;
+  readonly budget?: BudgetConfig;
 }

@@ -166,8 +166,11 @@ describe("who asks", () => {
     ]);
   });
 
-  test("a dispatcher needs neither", () => {
-    expect(load(text, {}, { process: "dispatcher" }).keys).toEqual([]);
+  test("a dispatcher needs neither, and knows all the same whose budget is what", () => {
+    const budgeted = text.replace('"${CI_KEY}"', '"${CI_KEY}", budget: { usd: 5, per: day }');
+    expect(load(budgeted, {}, { process: "dispatcher" }).keys).toEqual([
+      { name: "ci", sha256: "", budget: { usd: 5, per: "day" } },
+    ]);
   });
 
   test("a worker needs the providers' keys", () => {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { KeyShape, LimitsShape, OidcShape } from "./file-shape.ts";
-import type { KeyConfig, LimitsConfig, OidcConfig } from "./schema.ts";
+import type { BudgetConfig, KeyConfig, LimitsConfig, OidcConfig } from "./schema.ts";
 
 /** Lower-case hex of a key's SHA-256, the only form in which keys are kept. */
 export function hashKey(key: string): string {
@@ -11,10 +11,10 @@ export function readKey(written: KeyShape): KeyConfig {
   const { name, key, sha256, models, limits, budget, admin, expires_at: expiresAt, disabled } = written;
   return {
     name,
-    sha256: sha256 === undefined ? hashKey(key ?? "") : sha256.toLowerCase(),
+    sha256: sha256?.toLowerCase() ?? (key === undefined ? "" : hashKey(key)),
     ...(models ? { models: [...models] } : {}),
     ...(limits ? { limits: readLimits(limits) } : {}),
-    ...(budget ? { budget: { usd: budget.usd, per: budget.per } } : {}),
+    ...(budget ? { budget: readBudget(budget) } : {}),
     ...(admin ? { admin } : {}),
     ...(expiresAt === undefined ? {} : { expiresAt: Date.parse(expiresAt) }),
     ...(disabled === undefined ? {} : { disabled }),
@@ -22,7 +22,7 @@ export function readKey(written: KeyShape): KeyConfig {
 }
 
 export function readOidc(written: OidcShape): OidcConfig {
-  const { name, issuer, audience, claims, jwks_uri: jwksUri, models, limits } = written;
+  const { name, issuer, audience, claims, jwks_uri: jwksUri, models, limits, budget } = written;
   return {
     name,
     issuer,
@@ -31,9 +31,14 @@ export function readOidc(written: OidcShape): OidcConfig {
     ...(jwksUri === undefined ? {} : { jwksUri }),
     ...(models ? { models: [...models] } : {}),
     ...(limits ? { limits: readLimits(limits) } : {}),
+    ...(budget ? { budget: readBudget(budget) } : {}),
   };
 }
 
 function readLimits({ rpm, concurrent }: LimitsShape): LimitsConfig {
   return { ...(rpm === undefined ? {} : { rpm }), ...(concurrent === undefined ? {} : { concurrent }) };
+}
+
+function readBudget({ usd, per }: BudgetConfig): BudgetConfig {
+  return { usd, per };
 }

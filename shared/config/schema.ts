@@ -208,7 +208,7 @@ export interface LimitsConfig {
 
 export interface KeyConfig {
   readonly name: string;
-  /** Lower-case hex. */
+  /** Lower-case hex; empty in a dispatcher that was not given the key. */
   readonly sha256: string;
   /** Globs over catalogue names; absent: every model. */
   readonly models?: readonly string[];
@@ -237,7 +237,9 @@ export interface OidcConfig {
   readonly claims: Readonly<Record<string, string>>;
   readonly jwksUri?: string;
   readonly models?: readonly string[];
+  /** Of every subject. */
   readonly limits?: LimitsConfig;
+  readonly budget?: BudgetConfig;
 }
 
 export interface EngineConfig {

@@ -58,6 +58,14 @@ export interface Bill {
   readonly cost: Cost | UnknownCost;
 }
 
+/** What is thought of a call's price before it is made, in billionths of a US dollar. */
+export interface CostEstimate {
+  /** The most that it may cost. */
+  readonly amount: number;
+  /** What it costs if nobody learns what was used: its prompt. */
+  readonly promptAmount: number;
+}
+
 export const nanosPerUsd = 1e9;
 /** A rate of a dollar per million is a thousand billionths per token. */
 const nanosPerRate = 1000;

@@ -24,6 +24,8 @@ test.each([
   ["replyTo", { ...sampleJob("call_1"), replyTo: 1 }],
   ["enqueuedAt", { ...sampleJob("call_1"), enqueuedAt: null }],
   ["parked", { ...sampleJob("call_1"), parked: "often" }],
+  ["hold", { ...sampleJob("call_1"), hold: { callId: "call_1", keyId: "key:a", amount: 1, promptAmount: 1 } }],
+  ["estimate", { ...sampleJob("call_1"), estimate: { amount: 1 } }],
 ])("a payload with a bad %s is refused by name", (member, payload) => {
   expect(() => roundTrip(payload)).toThrow(`job is malformed at ${member}`);
 });

@@ -1,4 +1,5 @@
 import type { CallHead } from "#shared/messages/call.ts";
+import type { CostEstimate } from "#shared/messages/cost.ts";
 import type { CallFacts } from "#shared/messages/outcome.ts";
 
 export const lanes = ["interactive", "count", "background"] as const;
@@ -42,15 +43,15 @@ export interface CallJob {
   readonly keepMs?: number;
   /** What a job holds of its key's budget; settled by whoever records its outcome. */
   readonly hold?: JobHold;
+  /** What an item of a batch may cost, if its key had a budget when the batch was made. */
+  readonly estimate?: CostEstimate;
 }
 
 /** As the budget store knows it. */
-interface JobHold {
+interface JobHold extends CostEstimate {
   readonly callId: string;
   readonly keyId: string;
   readonly period: string;
-  readonly amount: number;
-  readonly promptAmount: number;
 }
 
 export function encodeJob(job: CallJob): string {
@@ -77,6 +78,7 @@ export function decodeJob(payload: unknown): CallJob {
   expect(payload["record"] === undefined || isJobRecord(payload["record"]), "record");
   expect(payload["keepMs"] === undefined || Number.isFinite(payload["keepMs"]), "keepMs");
   expect(payload["hold"] === undefined || isHold(payload["hold"]), "hold");
+  expect(payload["estimate"] === undefined || isEstimate(payload["estimate"]), "estimate");
   return payload as unknown as CallJob;
 }
 
@@ -138,11 +140,12 @@ function isJobRecord(record: unknown): record is JobRecord {
 
 function isHold(hold: unknown): hold is JobHold {
   return (
-    isRecord(hold) &&
-    ["callId", "keyId", "period"].every((name) => typeof hold[name] === "string") &&
-    Number.isFinite(hold["amount"]) &&
-    Number.isFinite(hold["promptAmount"])
+    isRecord(hold) && ["callId", "keyId", "period"].every((name) => typeof hold[name] === "string") && isEstimate(hold)
   );
+}
+
+function isEstimate(value: unknown): boolean {
+  return isRecord(value) && Number.isFinite(value["amount"]) && Number.isFinite(value["promptAmount"]);
 }
 
 function isTrail(trail: unknown): boolean {

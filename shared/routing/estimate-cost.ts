@@ -1,15 +1,7 @@
 import type { CallBodyFacts } from "#shared/messages/body.ts";
-import { ratesFor, type Price } from "#shared/messages/cost.ts";
+import { ratesFor, type CostEstimate, type Price } from "#shared/messages/cost.ts";
 import { GatewayError } from "#shared/messages/error.ts";
 import type { PriceBook } from "./price-book.ts";
-
-/** In billionths of a US dollar. */
-interface CostEstimate {
-  /** The most that a call may cost. */
-  readonly amount: number;
-  /** What its prompt alone costs. */
-  readonly promptAmount: number;
-}
 
 interface PricedBody {
   readonly bytes: Buffer;

@@ -1,5 +1,6 @@
 import { constants, zstdCompress, zstdCompressSync, zstdDecompressSync, type ZstdOptions } from "node:zlib";
 import type { CallHead } from "#shared/messages/call.ts";
+import type { CostEstimate } from "#shared/messages/cost.ts";
 import { itemEnds, type ItemResult } from "#shared/messages/batch-result.ts";
 import type { Sealer } from "./sealer.ts";
 
@@ -49,7 +50,13 @@ export interface ItemEntry {
   readonly head?: ItemHead;
 }
 
-export type ItemHead = Pick<CallHead, "model" | "askedModel" | "splices" | "wishes" | "affinity" | "container">;
+export interface ItemHead extends Pick<
+  CallHead,
+  "model" | "askedModel" | "splices" | "wishes" | "affinity" | "container"
+> {
+  /** At the list price, if its key had a budget when the batch was made. */
+  readonly estimate?: CostEstimate;
+}
 
 /** Items of one chunk of the index. */
 export const chunkItems = 64;

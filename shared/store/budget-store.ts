@@ -1,3 +1,4 @@
+import type { CostEstimate } from "#shared/messages/cost.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { RedisConnection } from "./connect-redis.ts";
 import { loadScript } from "./load-script.ts";
@@ -6,15 +7,20 @@ import { createTurnBatch } from "./turn-batch.ts";
 import { dayOf } from "./usage-tally.ts";
 
 /** Money of a budget that is held for a call. Amounts are billionths of a US dollar. Travels with jobs, as JSON. */
-export interface Hold {
+export interface Hold extends CostEstimate, HoldName {}
+
+/** Whose money, and which. */
+export interface HoldName {
   readonly callId: string;
   readonly keyId: string;
   /** The day or month that pays, such as `2026-11-22` or `2026-11`. */
   readonly period: string;
-  /** The most that the call is thought to cost. */
-  readonly amount: number;
-  /** What it costs if nobody learns what was used: its prompt. */
-  readonly promptAmount: number;
+}
+
+/** What takes the place of a hold when its call has ended. */
+export interface Charge {
+  readonly hold: HoldName;
+  readonly cost: number;
 }
 
 interface BudgetState {
@@ -33,7 +39,9 @@ export interface BudgetStore {
   /** The call goes on for longer than was thought. Rejects while Redis is away. */
   extend(hold: Hold, holdMs: number): Promise<void>;
   /** Once, however often it is said. Never rejects: what Redis is away for is done when it is back. */
-  settle(hold: Hold, cost: number): void;
+  settle(hold: HoldName, cost: number): void;
+  /** Gives back what these hold, and has done so when it resolves. Rejects while Redis is away. */
+  release(holds: readonly HoldName[]): Promise<void>;
   read(keyId: string, period: string): Promise<BudgetState>;
   /** Settles what waits, if Redis is there. */
   close(): Promise<void>;
@@ -43,12 +51,8 @@ const retryMs = 1000;
 const mostPerScript = 64;
 /** Calls that wait to be settled while Redis is away; of any more the holds end by themselves. */
 const mostOwed = 10_000;
-const ttlMs = 40 * 86_400_000;
-
-interface Settlement {
-  readonly hold: Hold;
-  readonly cost: number;
-}
+/** Longer than any period. */
+export const budgetTtlMs = 40 * 86_400_000;
 
 export function createBudgetStore(options: {
   readonly redis: RedisConnection;
@@ -60,19 +64,22 @@ export function createBudgetStore(options: {
   const keys = createStoreKeys(options.prefix);
   const reserveBudget = loadScript(client, "reserve-budget");
   const settleBudgets = loadScript(client, "settle-budgets");
-  const namesOf = ({ keyId, period }: Hold): [string, string] => [
+  const namesOf = ({ keyId, period }: HoldName): [string, string] => [
     keys.budget(keyId, period),
     keys.budgetHolds(keyId, period),
   ];
-  let owed: Settlement[] = [];
+  let owed: Charge[] = [];
   let timer: NodeJS.Timeout | undefined;
-  const settling = createTurnBatch<Settlement>((batch) => void send(batch), mostPerScript);
+  const settling = createTurnBatch<Charge>((batch) => void send(batch), mostPerScript);
 
-  async function send(batch: readonly Settlement[]): Promise<void> {
+  async function settleNow(batch: readonly Charge[]): Promise<void> {
     const names = batch.flatMap(({ hold }) => namesOf(hold));
     const values = batch.flatMap(({ hold, cost }) => [hold.callId, wholeNumber(cost)]);
+    await settleBudgets(names, values);
+  }
+  async function send(batch: readonly Charge[]): Promise<void> {
     try {
-      await settleBudgets(names, values);
+      await settleNow(batch);
     } catch {
       const room = Math.max(0, mostOwed - owed.length);
       if (batch.length > room) logger.warn({ count: batch.length - room }, "budgets not settled, redis is away");
@@ -89,7 +96,7 @@ export function createBudgetStore(options: {
   }
   return {
     async reserve(hold, budget, holdMs) {
-      const values = [wholeNumber(budget), hold.callId, wholeNumber(hold.amount), Math.ceil(holdMs), ttlMs];
+      const values = [wholeNumber(budget), hold.callId, wholeNumber(hold.amount), Math.ceil(holdMs), budgetTtlMs];
       try {
         const [ok, spent, held] = (await reserveBudget(namesOf(hold), values)) as [number, number, number];
         return { ok: ok === 1, spent, held };
@@ -103,6 +110,10 @@ export function createBudgetStore(options: {
       await client.zadd(namesOf(hold)[1], "XX", "GT", Date.now() + Math.ceil(holdMs), hold.callId);
     },
     settle: (hold, cost) => settling.add({ hold, cost }),
+    async release(holds) {
+      for (let at = 0; at < holds.length; at += mostPerScript)
+        await settleNow(holds.slice(at, at + mostPerScript).map((hold) => ({ hold, cost: 0 })));
+    },
     async read(keyId, period) {
       const [spent, held] = await client.hmget(keys.budget(keyId, period), "spent", "held");
       return { spent: Number(spent ?? 0), held: Number(held ?? 0) };
@@ -116,7 +127,8 @@ export function createBudgetStore(options: {
   };
 }
 
-function wholeNumber(value: number): number {
+/** As Redis can count it. */
+export function wholeNumber(value: number): number {
   return Math.min(Math.round(value), Number.MAX_SAFE_INTEGER);
 }
 

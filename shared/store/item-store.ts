@@ -3,9 +3,11 @@ import type { SentNote } from "#shared/messages/call.ts";
 import { createBatchCodec, encodeResult } from "./batch-codec.ts";
 import { createBatchKeys } from "./batch-keys.ts";
 import type { BatchState } from "./batch-record.ts";
+import { budgetTtlMs, wholeNumber, type Charge } from "./budget-store.ts";
 import type { RedisConnection } from "./connect-redis.ts";
 import { loadScript } from "./load-script.ts";
 import { createSealer } from "./sealer.ts";
+import { createStoreKeys } from "./store-keys.ts";
 
 export interface ItemStoreOptions {
   readonly redis: RedisConnection;
@@ -33,12 +35,19 @@ export interface ItemState {
   readonly sent?: UnheardSending;
 }
 
+interface EndFacts {
+  /** A provider was asked a second time, because the first time it never answered. */
+  readonly wasRerun?: boolean;
+  /** What its key's budget pays: in the same step, whether or not anything is held for it still. */
+  readonly charge?: Charge | undefined;
+}
+
 /** Items of batches while they run, and how they ended: once each. Everything rejects while Redis is away. */
 export interface ItemStore {
   /** What to know before an item is run. */
   begin(item: ItemRef): Promise<ItemState>;
   /** Records how the item ended unless that is known, drops its body, and ends its batch if it was the last. */
-  record(item: ItemRef, result: ItemResult, wasRerun: boolean): Promise<"recorded" | "already">;
+  record(item: ItemRef, result: ItemResult, facts?: EndFacts): Promise<"recorded" | "already">;
   /** At the moment a provider is asked. */
   noteSent(item: ItemRef, sending: UnheardSending): Promise<void>;
   /** The delivery came to an end without an end of the item. */
@@ -51,6 +60,7 @@ const sentTtlMs = 30 * 86_400_000;
 export function createItemStore(options: ItemStoreOptions): ItemStore {
   const { client } = options.redis;
   const keys = createBatchKeys(options.prefix);
+  const storeKeys = createStoreKeys(options.prefix);
   const codec = createBatchCodec(options.encryptionKey ? createSealer(options.encryptionKey) : undefined);
   const beginItem = loadScript(client, "begin-item");
   const recordItem = loadScript(client, "record-item");
@@ -67,8 +77,12 @@ export function createItemStore(options: ItemStoreOptions): ItemStore {
         ...(sent ? { sent: JSON.parse(sent.toString()) as UnheardSending } : undefined),
       };
     },
-    async record({ batchId, index, keyId }, result, wasRerun) {
+    async record({ batchId, index, keyId }, result, { wasRerun, charge } = {}) {
       const results = keys.results(batchId);
+      const budget = charge
+        ? [storeKeys.budget(keyId, charge.hold.period), storeKeys.budgetHolds(keyId, charge.hold.period)]
+        : [];
+      const payment = charge ? [charge.hold.callId, wholeNumber(charge.cost), budgetTtlMs] : [];
       const recorded = await recordItem(
         [
           keys.meta(batchId),
@@ -78,8 +92,17 @@ export function createItemStore(options: ItemStoreOptions): ItemStore {
           keys.sent(batchId),
           keys.openItems(keyId),
           keys.openBatches,
+          ...budget,
         ],
-        [index, result.end, encodeResult(result, results + index, codec), batchId, Date.now(), wasRerun ? 1 : 0],
+        [
+          index,
+          result.end,
+          encodeResult(result, results + index, codec),
+          batchId,
+          Date.now(),
+          wasRerun ? 1 : 0,
+          ...payment,
+        ],
       );
       return recorded === 0 ? "already" : "recorded";
     },

@@ -13,6 +13,8 @@ export interface NativeRun {
   /** The provider's id, once it is known. */
   readonly batchId?: string;
   readonly isCancelAsked?: true;
+  /** The day or month of which its items hold money, from before they were sent until they have ended. */
+  readonly period?: string;
   /** Times the provider has turned it away. */
   readonly refusals?: number;
 }

@@ -7,7 +7,11 @@ local now = time[1] * 1000 + time[2] / 1000
 
 -- Whoever held these is gone; their calls were in flight, and what they cost is known to nobody.
 for _, id in ipairs(redis.call('ZRANGE', KEYS[2], '-inf', now, 'BYSCORE', 'LIMIT', 0, 100)) do
-  redis.call('HINCRBY', KEYS[1], 'held', '-' .. (redis.call('HGET', KEYS[1], id) or 0))
+  local amount = redis.call('HGET', KEYS[1], id)
+  -- Redis reads no '-0'.
+  if amount and amount ~= '0' then
+    redis.call('HINCRBY', KEYS[1], 'held', '-' .. amount)
+  end
   redis.call('HDEL', KEYS[1], id)
   redis.call('ZREM', KEYS[2], id)
 end

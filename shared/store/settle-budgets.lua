@@ -9,7 +9,10 @@ for i = 1, #KEYS / 2 do
   if amount then
     redis.call('HDEL', budget, id)
     redis.call('ZREM', holds, id)
-    redis.call('HINCRBY', budget, 'held', '-' .. amount)
+    -- Redis reads no '-0'.
+    if amount ~= '0' then
+      redis.call('HINCRBY', budget, 'held', '-' .. amount)
+    end
     redis.call('HINCRBY', budget, 'spent', ARGV[2 * i])
     settled = settled + 1
   end

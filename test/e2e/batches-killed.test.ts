@@ -34,7 +34,8 @@ afterAll(async () => {
   await simulator?.close();
 });
 
-test("a process killed at any moment loses no item and doubles none", async () => {
+test("a process killed at any moment loses no item, doubles none and pays each once", async () => {
+  const paying = { url: stack.url, key: "sk-sluice-jobs" };
   const requests = Array.from({ length: 300 }, (_, at) => ({
     custom_id: `k${at}`,
     params: {
@@ -43,7 +44,7 @@ test("a process killed at any moment loses no item and doubles none", async () =
       messages: [{ role: "user" as const, content: `[sim: slow-first-byte=100ms] kill ${at}` }],
     },
   }));
-  const { id } = await sdk(stack).messages.batches.create({ requests });
+  const { id } = await sdk(paying).messages.batches.create({ requests });
   for (const name of ["dispatcher", "worker", "gateway"]) {
     const victim = stack.get(name);
     await expect.poll(() => simulator.inFlight, { timeout: 15_000 }).toBeGreaterThan(0);
@@ -53,20 +54,26 @@ test("a process killed at any moment loses no item and doubles none", async () =
   }
   const batch = await eventually(
     async () => {
-      const found = await sdk(stack).messages.batches.retrieve(id);
+      const found = await sdk(paying).messages.batches.retrieve(id);
       expect(found.processing_status).toBe("ended");
       return found;
     },
     { timeoutMs: 50_000, everyMs: 50 },
   );
   const results = new Map<string, Anthropic.Messages.MessageBatchResult>();
-  for await (const line of await sdk(stack).messages.batches.results(id)) {
+  for await (const line of await sdk(paying).messages.batches.results(id)) {
     expect(results.has(line.custom_id)).toBe(false);
     results.set(line.custom_id, line.result);
   }
   expect([...results.values()].filter(({ type }) => type !== "succeeded")).toEqual([]);
   expect(batch.request_counts).toMatchObject({ succeeded: 300, errored: 0 });
   expect(results.size).toBe(300);
+  const used = [...results.values()].map((result) => (result.type === "succeeded" ? result.message.usage : undefined));
+  const costUsd =
+    used.reduce((sum, usage) => sum + (usage ? usage.input_tokens * 5 + usage.output_tokens * 25 : 0), 0) / 1e6;
+  const { budget } = (await get(paying, "/v1/usage")).json as { budget: { spent_usd: number; held_usd: number } };
+  expect(budget.held_usd).toBe(0);
+  expect(budget.spent_usd).toBeCloseTo(costUsd, 6);
   // Only what a lost worker had sent may have been sent twice.
   const { json } = await get({ url: simulator.url, key: "sim-1" }, "/__sim/requests");
   const asked = Object.entries((json as { by_prompt: Record<string, number> }).by_prompt).filter(([prompt]) =>

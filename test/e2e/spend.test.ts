@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
-import { get, post, prompt, type Endpoint } from "../support/clients.ts";
+import { get, post, prompt, sdk, type Endpoint } from "../support/clients.ts";
 import { eventually } from "../support/eventually.ts";
 import { startStack, type Stack } from "../support/stack.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
@@ -38,6 +38,8 @@ const callUsd = (12 * 5 + 7 * 25) / 1e6;
 
 async function runJob(endpoint: Endpoint, text: string) {
   const made = await post(endpoint, prompt(text), { headers: { prefer: "respond-async" } });
+  // It was done by then.
+  if (made.status === 200) return made;
   expect(made.status).toBe(202);
   const { id } = made.json as { readonly id: string };
   return eventually(
@@ -108,6 +110,49 @@ describe("a budget", () => {
     expect(total["failed_calls"]).toBe(0);
   });
 });
+
+test("a batch under a budget ends part-way: what ran is paid, the rest are billing errors", async () => {
+  const endpoint = withKey("sk-sluice-batched");
+  const client = sdk(endpoint);
+  const requests = Array.from({ length: 60 }, (_, at) => ({
+    custom_id: `b${at}`,
+    params: { model: "claude-opus-4-8", max_tokens: 8, messages: [{ role: "user" as const, content: `batch ${at}` }] },
+  }));
+  const { id } = await client.messages.batches.create({ requests });
+  const counts = await eventually(
+    async () => {
+      const batch = await client.messages.batches.retrieve(id);
+      expect(batch.processing_status).toBe("ended");
+      return batch.request_counts;
+    },
+    { timeoutMs: 30_000 },
+  );
+  const errors: unknown[] = [];
+  for await (const { result } of await client.messages.batches.results(id))
+    if (result.type === "errored") errors.push(result.error.error);
+  expect(counts).toMatchObject({ succeeded: upstream.requests.length, errored: errors.length, expired: 0 });
+  for (const error of errors)
+    expect(error).toMatchObject({ type: "billing_error", message: expect.stringContaining("budget of $0.001 a day") });
+  const spentUsd = counts.succeeded * callUsd;
+  await eventually(
+    async () => {
+      const { budget, total } = await usageOf(endpoint.key);
+      expect(budget?.["spent_usd"]).toBeCloseTo(spentUsd);
+      expect(budget?.["held_usd"]).toBe(0);
+      // Refused items are not counted.
+      expect(total).toMatchObject({ calls: counts.succeeded, failed_calls: 0 });
+      expect(total["cost_usd"]).toBeCloseTo(spentUsd);
+    },
+    { timeoutMs: 10_000 },
+  );
+  // What the items in flight may have held in all was no more than one above the budget.
+  expect(spentUsd).toBeGreaterThanOrEqual(0.001);
+  expect(spentUsd).toBeLessThan(0.001 + callUsd);
+  await expect(client.messages.batches.create({ requests })).rejects.toMatchObject({
+    status: 402,
+    error: { error: { type: "billing_error" } },
+  });
+}, 60_000);
 
 test("what a gateway has counted is written before it ends", async () => {
   const before = (await usageOf(stack.otherKey)).total["calls"] ?? 0;

@@ -84,7 +84,7 @@ test("an outcome that comes twice is recorded once", async () => {
   const store = createItemStore({ redis: bench.redis, prefix: bench.prefix });
   const item = { batchId: batch.id, index: 0, keyId: batch.keyId };
   const again = { end: "errored", payload: Buffer.from("{}") } as const;
-  expect(await store.record(item, again, false)).toBe("already");
+  expect(await store.record(item, again)).toBe("already");
   expect((await kit.batches.find(batch.keyId, batch.id))?.ends).toMatchObject({ succeeded: 1, errored: 0 });
   expect((await resultsOf(kit, batch))[0]?.end).toBe("succeeded");
 });

@@ -1,9 +1,10 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWTPayload } from "jose";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 
-import { ask, bedKeys, startGatewayBed, type GatewayBed } from "../support/gateway-bed.ts";
+import { answerWhole, ask, bedKeys, startGatewayBed, wholeOutcome, type GatewayBed } from "../support/gateway-bed.ts";
+import { messageBody } from "../support/wire-samples.ts";
 
 let issuer: string;
 let server: Server;
@@ -33,10 +34,20 @@ beforeAll(async () => {
           claims: { sub: "repo:acme/*", ref: "refs/heads/*" },
           models: ["claude-opus-*"],
         },
+        {
+          name: "paid",
+          issuer,
+          audience: "sluice",
+          claims: { sub: "repo:paid/*" },
+          budget: { usd: 0.0002, per: "day" },
+        },
         { name: "away", issuer: "http://127.0.0.1:1", audience: "sluice", claims: { sub: "*" } },
       ],
     },
   });
+});
+beforeEach(() => {
+  bed.script.invoke = answerWhole;
 });
 afterAll(async () => {
   await bed.close();
@@ -80,6 +91,21 @@ test("the issuer's keys are fetched once", async () => {
 
 test("a token may use the models its entry names", async () => {
   expect((await post(await sign(claims), ask({ model: "claude-haiku-4-5" }))).status).toBe(403);
+});
+
+test("each subject has the entry's budget for itself", async () => {
+  const usage = { input_tokens: 12, output_tokens: 7, cache_creation_input_tokens: 0, cache_read_input_tokens: 0 };
+  bed.script.invoke = () => Promise.resolve(wholeOutcome(messageBody("paid"), { usage }));
+  const token = await sign({ sub: "repo:paid/one" });
+  const budgetOf = async (): Promise<unknown> => {
+    const response = await fetch(`${bed.url}/v1/usage`, { headers: { authorization: `Bearer ${token}` } });
+    return ((await response.json()) as { readonly budget: unknown }).budget;
+  };
+  expect(await budgetOf()).toMatchObject({ usd: 0.0002, per: "day", spent_usd: 0 });
+  expect((await post(token)).status).toBe(200);
+  await expect.poll(budgetOf).toMatchObject({ spent_usd: 0.000235, held_usd: 0 });
+  expect((await post(token)).status).toBe(402);
+  expect((await post(await sign({ sub: "repo:paid/two" }))).status).toBe(200);
 });
 
 test.each<[string, JWTPayload, TokenOptions]>([

@@ -27,7 +27,19 @@ const usageUsd = 0.02025;
 
 let bed: GatewayBed;
 
-const keys = ["plain", "admin", "poor", "held", "left", "streamed", "joined", "unpriced", "month", "cached"] as const;
+const keys = [
+  "plain",
+  "admin",
+  "poor",
+  "held",
+  "left",
+  "streamed",
+  "joined",
+  "unpriced",
+  "month",
+  "cached",
+  "batched",
+] as const;
 const budgets: Readonly<Record<string, object>> = {
   poor: { usd: 0.03, per: "day" },
   held: { usd: 0.001, per: "day" },
@@ -35,6 +47,7 @@ const budgets: Readonly<Record<string, object>> = {
   joined: { usd: 1, per: "day" },
   unpriced: { usd: 1, per: "day" },
   month: { usd: 7, per: "month" },
+  batched: { usd: 0.02, per: "day" },
 };
 
 beforeAll(async () => {
@@ -283,14 +296,31 @@ describe("a budget", () => {
     expect(await spentBy("unpriced")).toMatchObject({ spent_usd: 0, held_usd: 0 });
   });
 
-  test("and a batch do not go together, since items are not held to one", async () => {
-    const requests = [{ custom_id: "a", params: ask() }];
-    const create = (key: Key): Promise<Response> =>
-      bed.post("/v1/messages/batches", { requests }, { "x-api-key": `sk-${key}` });
-    const refused = await create("month");
-    expect(refused.status).toBe(403);
-    expect(await refused.json()).toMatchObject({ error: { type: "permission_error" } });
-    expect((await create("plain")).status).toBe(200);
+  describe("and batches", () => {
+    const create = (key: Key, params: object = ask()): Promise<Response> =>
+      bed.post("/v1/messages/batches", { requests: [{ custom_id: "a", params }] }, { "x-api-key": `sk-${key}` });
+
+    test("are refused once it is spent, and not before", async () => {
+      expect((await create("batched")).status).toBe(200);
+      expect(await spentBy("batched")).toMatchObject({ spent_usd: 0, held_usd: 0 });
+      await post("batched");
+      await eventually(async () => expect(await spentBy("batched")).toMatchObject({ spent_usd: usageUsd }));
+      const refused = await create("batched");
+      expect(refused.status).toBe(402);
+      expect(refused.headers.get("x-should-retry")).toBe("false");
+      expect(await refused.json()).toMatchObject({ error: { type: "billing_error" } });
+      expect((await create("plain")).status).toBe(200);
+    });
+
+    test("end items at once whose model is of no known price", async () => {
+      const made = (await (await create("unpriced", ask({ model: "stranger" }))).json()) as { readonly id: string };
+      const results = await fetch(`${bed.url}/v1/messages/batches/${made.id}/results`, {
+        headers: { "x-api-key": "sk-unpriced" },
+      });
+      const line = JSON.parse(await results.text()) as { readonly result: object };
+      expect(line.result).toMatchObject({ type: "errored", error: { error: { type: "permission_error" } } });
+      expect(JSON.stringify(line)).toContain("no price of the model");
+    });
   });
 
   test("gives back what it held for a call that was refused", async () => {

@@ -56,6 +56,26 @@ test("a call is reserved for and settled once, however often that is said", asyn
   await eventually(async () => expect(await budgets.read("key:a", "2026-11-22")).toEqual({ spent: 20, held: 0 }));
 });
 
+test("what costs nothing, a free model's call, is reserved for and settled like any other", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const budgets = await openBudgets(bed);
+  const [free, lost, one] = [hold(0), hold(0), hold(50)];
+  for (const each of [free, one]) await budgets.reserve(each, 100, 60_000);
+  await budgets.reserve(lost, 100, 0);
+  for (const each of [free, one]) budgets.settle(each, 20);
+  await eventually(async () => expect(await budgets.read("key:a", "2026-11-22")).toEqual({ spent: 40, held: 0 }));
+  expect(await budgets.reserve(hold(1), 100, 60_000)).toMatchObject({ ok: true, spent: 40, held: 0 });
+});
+
+test("what is released is held no more when that is done, and costs nothing", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const budgets = await openBudgets(bed);
+  const holds = Array.from({ length: 100 }, () => hold(1));
+  await Promise.all(holds.map((each) => budgets.reserve(each, 1000, 60_000)));
+  await budgets.release(holds.slice(1));
+  expect(await budgets.read("key:a", "2026-11-22")).toEqual({ spent: 0, held: 1 });
+});
+
 test("what a lost process held is free again after its time, unless it was given more", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const budgets = await openBudgets(bed);

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { CostEstimate } from "#shared/messages/cost.ts";
 import type { EndedItem, BatchStore } from "#shared/store/batch-store.ts";
 import type { BatchIntake } from "#shared/store/batch-intake.ts";
 import type { BatchRecord } from "#shared/store/batch-record.ts";
@@ -13,11 +14,13 @@ export interface NewTestBatch {
   readonly keyId?: string;
   readonly items: number;
   readonly expiresInMs?: number;
+  /** What each item may cost, for a key with a budget. */
+  readonly estimate?: CostEstimate;
 }
 
 /** Makes a batch whose items say `item 0`, `item 1`, … */
 export async function makeBatch({ intake, batches }: BatchKit, options: NewTestBatch): Promise<BatchRecord> {
-  const { keyId = "key:test", items, expiresInMs = 600_000 } = options;
+  const { keyId = "key:test", items, expiresInMs = 600_000, estimate } = options;
   const id = `msgbatch_${randomBytes(12).toString("hex")}`;
   const createdAt = Date.now();
   const open = await intake.begin({
@@ -35,6 +38,7 @@ export async function makeBatch({ intake, batches }: BatchKit, options: NewTestB
     askedModel: "claude-opus-4-8",
     splices: { model: { start: 9, end: 26 } },
     wishes: {},
+    ...(estimate ? { estimate } : undefined),
   };
   for (let at = 0; at < items; at++)
     await open.add({

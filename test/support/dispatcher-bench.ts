@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { KeyConfig } from "#shared/config/schema.ts";
 import type { CallHead, WorkerCall } from "#shared/messages/call.ts";
 import type { Outcome } from "#shared/messages/outcome.ts";
 import { createJobProducer, type JobProducer } from "#shared/queue/job-producer.ts";
@@ -20,6 +21,7 @@ import { createResultStore, type ResultStore } from "#shared/store/result-store.
 import { createLogger } from "#shared/telemetry/logger.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { createDispatcher, type Dispatcher } from "../../services/dispatcher/dispatcher.ts";
+import { createKeyBudgets } from "../../services/dispatcher/key-budgets.ts";
 import type { Recorders } from "../../services/dispatcher/settle.ts";
 import { freePort } from "./free-port.ts";
 
@@ -49,13 +51,20 @@ export interface DispatcherBench {
 const logger = createLogger({ name: "test", level: "silent" });
 const token = "a token for tests";
 
+export interface BenchOptions {
+  readonly worker: boolean;
+  /** Most background jobs at a time. */
+  readonly background?: number;
+  readonly recorders?: Recorders;
+  /** Whose budgets the dispatchers know. */
+  readonly keys?: readonly Pick<KeyConfig, "name" | "budget">[];
+}
+
 export async function startDispatcherBench(
   redisUrl: string,
-  options: { readonly worker: boolean; readonly background?: number; readonly recorders?: Recorders } = {
-    worker: true,
-  },
+  options: BenchOptions = { worker: true },
 ): Promise<DispatcherBench> {
-  const background = options.background ?? 5;
+  const { background = 5, recorders = {}, keys = [] } = options;
   const closers: (() => unknown)[] = [];
   const prefix = `t${randomBytes(6).toString("hex")}`;
   const redis = connect(redisUrl, "command", closers);
@@ -94,8 +103,7 @@ export async function startDispatcherBench(
       };
       worker = await startWorkerServer({ listen: `127.0.0.1:${port}`, token, logger, handler });
     },
-    addDispatcher: () =>
-      addDispatcher({ redisUrl, prefix, port, background, recorders: options.recorders ?? {} }, closers),
+    addDispatcher: () => addDispatcher({ redisUrl, prefix, port, background, recorders, keys }, closers),
     async close() {
       for (const close of closers.splice(0).toReversed()) await close();
     },
@@ -104,17 +112,14 @@ export async function startDispatcherBench(
   return Object.assign(bench, { dispatcher: await bench.addDispatcher() });
 }
 
-interface Place {
+interface Place extends Required<Omit<BenchOptions, "worker">> {
   readonly redisUrl: string;
   readonly prefix: string;
   readonly port: number;
-  /** Most background jobs at a time. */
-  readonly background: number;
-  readonly recorders: Recorders;
 }
 
 async function addDispatcher(
-  { redisUrl, prefix, port, background, recorders }: Place,
+  { redisUrl, prefix, port, background, recorders, keys }: Place,
   closers: (() => unknown)[],
 ): Promise<Dispatcher> {
   const redis = connect(redisUrl, "command", closers);
@@ -150,6 +155,7 @@ async function addDispatcher(
     prices: createPriceBook(createCatalogue({ models: {}, providers: {} }), {}),
     usage,
     budgets,
+    keyBudgets: createKeyBudgets({ keys, oidc: [] }),
     window: 50,
     concurrency: { interactive: 50, count: 10, background },
     lockMs: 15_000,

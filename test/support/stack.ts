@@ -160,6 +160,8 @@ function buildConfig(options: StackOptions, workerPorts: readonly string[]): Con
       { name: "opus-only", key: keys.opusKey, models: ["claude-opus-*"] },
       { name: "two-a-minute", key: "sk-sluice-slow", limits: { rpm: 2 } },
       { name: "budgeted", key: "sk-sluice-budgeted", budget: { usd: 0.001, per: "day" } },
+      { name: "batched", key: "sk-sluice-batched", budget: { usd: 0.001, per: "day" } },
+      { name: "native", key: "sk-sluice-native", budget: { usd: 0.0003, per: "day" } },
       { name: "jobs", key: "sk-sluice-jobs", budget: { usd: 1, per: "month" } },
       { name: "admin", key: "sk-sluice-admin", admin: true },
     ],

@@ -8,11 +8,12 @@ import type { ItemStore } from "#shared/store/item-store.ts";
 import type { NativeRun } from "#shared/store/native-runs.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import { addRunJobs, divertToRuns, itemsOf, wakeRuns, type RunFeedDeps } from "../native/feed-runs.ts";
+import { freeOfCharge, type ItemBudgetDeps } from "./item-budgets.ts";
 import { createFeedOrder } from "./feed-order.ts";
 import { itemCallId, itemJob } from "./item-job.ts";
 import { createLaneRoom } from "./lane-room.ts";
 
-export interface BatchFeederDeps extends RunFeedDeps {
+export interface BatchFeederDeps extends RunFeedDeps, Pick<ItemBudgetDeps, "keyBudgets"> {
   readonly redis: RedisConnection;
   readonly feed: BatchFeed;
   readonly items: Pick<ItemStore, "record">;
@@ -169,14 +170,18 @@ class Feeder {
     const hasEnded = await this.#deps.feed.close(record, end);
     if (hasEnded || (end === "expired" && Date.now() < record.expiresAt + graceMs)) return;
     if (end === "canceled") await wakeRuns(record, batch.runs, this.#deps);
-    const kept = end === "canceled" ? itemsOf(batch.runs) : undefined;
-    const open = (await this.#deps.feed.openItems(record.id)).filter((index) => kept?.has(index) !== true);
+    const inRuns = itemsOf(batch.runs);
+    const all = await this.#deps.feed.openItems(record.id);
+    const open = end === "canceled" ? all.filter((index) => !inRuns.has(index)) : all;
     const result = end === "canceled" ? canceledItem : expiredItem;
     await Promise.all(
       open.map(async (index) => {
         const removed = await this.#deps.producer.remove(lane, itemCallId(record.id, index));
         if (removed === "running") return;
-        await this.#deps.items.record({ batchId: record.id, index, keyId: record.keyId }, result, false);
+        const item = { batchId: record.id, index, keyId: record.keyId };
+        // What a provider runs itself is paid, or given back, when it is known what came of it.
+        const charge = inRuns.has(index) ? undefined : freeOfCharge(item, this.#deps);
+        await this.#deps.items.record(item, result, { charge });
       }),
     );
   }

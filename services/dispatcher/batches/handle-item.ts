@@ -5,16 +5,19 @@ import type { Outcome } from "#shared/messages/outcome.ts";
 import type { CallJob } from "#shared/queue/job.ts";
 import type { JobContext, ParkUntil } from "#shared/queue/job-consumer.ts";
 import type { WorkerPool } from "#shared/rpc/worker-pool.ts";
+import type { BudgetStore } from "#shared/store/budget-store.ts";
 import type { ItemRef, ItemState, ItemStore } from "#shared/store/item-store.ts";
 import { admitJob } from "../admit-job.ts";
 import { runCall, type CallEnd, type JobHandler, type JobHandlerDeps } from "../handle-job.ts";
 import { trailOf, wholeOutcome } from "../trail.ts";
+import { itemHold, reserveItem, type ItemBudgetDeps } from "./item-budgets.ts";
 import { itemOf } from "./item-job.ts";
-import { carryRerun, endsUnanswered, retryItemAt, shortened, withoutEcho } from "./retry-item.ts";
+import { carryRerun, endsUnanswered, retryHeldAt, retryItemAt, shortened, withoutEcho } from "./retry-item.ts";
 
-export interface ItemHandlerDeps extends JobHandlerDeps {
+export interface ItemHandlerDeps extends JobHandlerDeps, ItemBudgetDeps {
   readonly items: ItemStore;
   readonly pool: Pick<WorkerPool, "invoke" | "attach">;
+  readonly budgets: Pick<BudgetStore, "reserve" | "settle">;
 }
 
 const lane = "background";
@@ -25,7 +28,9 @@ const mostSendings = 2;
 export function withItems(handleJob: JobHandler, deps: ItemHandlerDeps): JobHandler {
   return (job, context) => {
     const item = itemOf(job);
-    return item ? handleItem({ job, item, context }, deps) : handleJob(job, context);
+    if (!item) return handleJob(job, context);
+    const hold = itemHold({ callId: job.head.id, keyId: job.head.keyId, estimate: job.estimate }, deps);
+    return handleItem({ job: hold ? { ...job, hold } : job, item, context }, deps);
   };
 }
 
@@ -75,6 +80,8 @@ async function conclude(
   const again = parkUntil ?? retryItemAt(job, outcome, Date.now());
   if (again !== undefined) {
     deps.metrics.parkedTotal.inc({ lane });
+    // While it waits others may have the money.
+    if (job.hold) deps.budgets.settle(job.hold, 0);
     return { parkUntil: again, trail: shortened(trailOf(outcome, Date.now())) };
   }
   await deps.settler.settle({ job, outcome }, context.signal);
@@ -92,6 +99,8 @@ async function runItem(handling: Handling, known: Known, deps: ItemHandlerDeps):
   const sent = known.state?.sent;
   const mayBeHeld = context.redelivered || known.doubtful || sent !== undefined;
   if (sent !== undefined && sent.times >= mostSendings) return takeOver(handling, deps);
+  const refused = await reserve(job, deps);
+  if (refused || context.signal.aborted) return refused;
   let isNoted = false;
   const onSent = (note: SentNote): void => {
     if (isNoted) return;
@@ -111,6 +120,20 @@ async function runItem(handling: Handling, known: Known, deps: ItemHandlerDeps):
     },
     deps,
   );
+}
+
+/** Holds what the item may cost; else it ends, or waits for others to give back what they hold. */
+async function reserve(job: CallJob, deps: ItemHandlerDeps): Promise<CallEnd | undefined> {
+  const { id, deadlineAt } = job.head;
+  if (!job.hold || Date.now() >= deadlineAt) return undefined;
+  const refusal = await reserveItem(job.hold, deadlineAt, deps).catch(unknownBudget);
+  if (!refusal) return undefined;
+  const isFinal = refusal.shouldRetry === false;
+  return { outcome: errorOutcome(refusal, id), parkUntil: isFinal ? undefined : retryHeldAt(job, Date.now()) };
+}
+
+function unknownBudget(cause: unknown): GatewayError {
+  return new GatewayError("overloaded", "This key's budget cannot be looked up now.", { cause });
 }
 
 /** A worker may still hold the call; if none does, nobody will ever know. */

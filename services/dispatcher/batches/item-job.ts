@@ -23,10 +23,11 @@ export function callIdFrom(text: string): string {
 /** The job that runs an item. `reopened`: it may have been opened before. */
 export function itemJob(batch: BatchRecord, item: FedItem, reopened = false): CallJob {
   const { id: batchId, keyId, headers, createdAt, expiresAt } = batch;
+  const { estimate, ...head } = item.head;
   return {
     version: 1,
     head: {
-      ...item.head,
+      ...head,
       id: itemCallId(batchId, item.index),
       operation: "messages",
       stream: false,
@@ -41,6 +42,7 @@ export function itemJob(batch: BatchRecord, item: FedItem, reopened = false): Ca
     replyTo: "",
     enqueuedAt: Date.now(),
     record: { kind: "item", batchId, index: item.index },
+    ...(estimate ? { estimate } : undefined),
     ...(reopened ? { reopened } : undefined),
   };
 }

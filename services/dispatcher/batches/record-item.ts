@@ -1,16 +1,20 @@
 import { itemResult } from "#shared/messages/batch-result.ts";
+import type { Bill } from "#shared/messages/cost.ts";
 import type { Outcome } from "#shared/messages/outcome.ts";
 import type { CallJob } from "#shared/queue/job.ts";
 import { billCall } from "#shared/routing/bill-call.ts";
 import type { PriceBook } from "#shared/routing/price-book.ts";
+import type { Charge } from "#shared/store/budget-store.ts";
 import type { ItemStore } from "#shared/store/item-store.ts";
-import { recordSpend, type SpendStores } from "#shared/store/record-spend.ts";
+import { addUsage, chargeOf, type SpendStores } from "#shared/store/record-spend.ts";
 import type { StoredTrace, TraceStore } from "#shared/store/trace-store.ts";
 import type { Metrics } from "#shared/telemetry/metrics.ts";
 import type { Recorder } from "../settle.ts";
+import { itemHold, type ItemBudgetDeps } from "./item-budgets.ts";
 import { itemOf } from "./item-job.ts";
+import { endsUnanswered } from "./retry-item.ts";
 
-export interface ItemRecorderDeps extends SpendStores {
+export interface ItemRecorderDeps extends SpendStores, Pick<ItemBudgetDeps, "keyBudgets"> {
   readonly prices: PriceBook;
   readonly items: Pick<ItemStore, "record">;
   readonly traces: Pick<TraceStore, "put">;
@@ -25,17 +29,35 @@ export function createItemRecorder(deps: ItemRecorderDeps): Recorder {
       const item = itemOf(job);
       if (!item) throw new Error("not an item of a batch");
       const result = itemResult(job.head.id, outcome, job.head.deadlineAt);
-      const recorded = await items.record(item, result, wasRerun(outcome));
-      if (recorded === "already") return recorded;
-      metrics.batchItemsTotal.inc({ end: result.end });
       const { head } = job;
       const endedAt = Date.now();
       const bill = billCall(outcome, { model: head.model, at: endedAt }, deps.prices);
-      recordSpend({ head, facts: outcome, endedAt, bill, hold: undefined, isFree: false }, deps);
+      const charge = chargeFor(job, { outcome, bill }, deps);
+      const recorded = await items.record(item, result, { wasRerun: wasRerun(outcome), charge });
+      if (recorded === "already") {
+        // By this same outcome, and then nothing is held any more, or by another that came first.
+        if (charge) deps.budgets.settle(charge.hold, charge.cost);
+        return recorded;
+      }
+      metrics.batchItemsTotal.inc({ end: result.end });
+      // Not asked for, like a call that is refused.
+      if (outcome.code !== "spent") addUsage({ head, facts: outcome, endedAt, bill }, deps.usage);
       if (isWorthTracing(outcome)) traces.put({ ...traceOf(job, outcome), ...(bill && { cost: bill.cost }) });
       return recorded;
     },
   };
+}
+
+/** What the item's key pays for it: nothing, unless a provider answered or may still have been at it. */
+function chargeFor(
+  job: CallJob,
+  { outcome, bill }: { readonly outcome: Outcome; readonly bill: Bill | undefined },
+  deps: Pick<ItemBudgetDeps, "keyBudgets">,
+): Charge | undefined {
+  const { id: callId, keyId } = job.head;
+  const hold = job.hold ?? itemHold({ callId, keyId, estimate: job.estimate }, deps);
+  const isFree = bill === undefined && !endsUnanswered(outcome.attempts);
+  return hold && { hold, cost: chargeOf(hold, { bill, facts: outcome, isFree }) };
 }
 
 function wasRerun({ attempts }: Outcome): boolean {

@@ -4,7 +4,7 @@ import { GatewayError, type ErrorCode, type ErrorOptions } from "#shared/message
 import type { Attempt, AttemptReason, Outcome } from "#shared/messages/outcome.ts";
 import type { CallJob } from "#shared/queue/job.ts";
 import { jobOf } from "../../../test/support/dispatcher-bench.ts";
-import { carryRerun, retryItemAt, shortened, withoutEcho } from "./retry-item.ts";
+import { carryRerun, retryHeldAt, retryItemAt, shortened, withoutEcho } from "./retry-item.ts";
 
 const now = Date.now();
 const job: CallJob = { ...jobOf({ waitMs: 3_600_000 }), record: { kind: "item", batchId: "b", index: 0 } };
@@ -90,4 +90,10 @@ test("an attempt that was never answered is remembered for all deliveries to com
   expect(kept.attempts).toHaveLength(21);
   expect(carryRerun({ ...job, trail: kept })).toMatchObject({ rerunUsed: true });
   expect(carryRerun(job)).not.toHaveProperty("rerunUsed");
+});
+
+test("an item whose money others hold is tried again soon at first, and every few seconds when it takes long", () => {
+  expect(retryHeldAt(job, now) - now).toBeGreaterThanOrEqual(125);
+  expect(retryHeldAt(job, now) - now).toBeLessThan(500);
+  expect(retryHeldAt({ ...job, parked: 1000 }, now) - now).toBeLessThanOrEqual(10_125);
 });

@@ -3,6 +3,7 @@ import type { CallJob, CallTrail } from "#shared/queue/job.ts";
 import { fullJitter } from "#shared/runtime/backoff.ts";
 
 const backoff = { baseMs: 1000, maxMs: 60_000 };
+const heldBackoff = { baseMs: 250, maxMs: 10_000 };
 /** Attempts that ended so: an item that providers fail on again and again is perhaps what they fail on. */
 const mostServerErrors = 10;
 /** An item may wait a day for capacity; of so many tries the last ones tell enough. */
@@ -32,6 +33,11 @@ export function retryItemAt(job: CallJob, outcome: Outcome, now: number): number
   );
   const at = Math.round(now + Math.max(pauseMs, backoff.baseMs / 2));
   return at < job.head.waitUntil ? at : undefined;
+}
+
+/** When an item is tried again whose key's budget is held by others: those end within seconds, or within a day. */
+export function retryHeldAt({ parked = 0 }: CallJob, now: number): number {
+  return Math.round(now + heldBackoff.baseMs / 2 + fullJitter(parked + 1, heldBackoff));
 }
 
 /** Whether the latest attempt was never answered: a provider may be at work on it. */

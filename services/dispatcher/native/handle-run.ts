@@ -3,7 +3,7 @@ import type { Outcome } from "#shared/messages/outcome.ts";
 import type { CallJob } from "#shared/queue/job.ts";
 import type { JobContext, ParkUntil } from "#shared/queue/job-consumer.ts";
 import type { JobProducer } from "#shared/queue/job-producer.ts";
-import type { BatchFeed } from "#shared/store/batch-feed.ts";
+import type { BatchFeed, FedItem } from "#shared/store/batch-feed.ts";
 import type { BatchRecord } from "#shared/store/batch-record.ts";
 import type { NativeRun, NativeRuns } from "#shared/store/native-runs.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
@@ -12,9 +12,10 @@ import { askWorker, type AskDeps } from "./ask-worker.ts";
 import { findSent } from "./find-sent.ts";
 import type { FindNativeTarget } from "./native-targets.ts";
 import { recordResults, type RecordDeps } from "./record-results.ts";
+import { refuseItems, releaseRun, reserveRun, withPeriod, type Admission, type RunBudgetDeps } from "./run-budget.ts";
 import { nativeItems, newRun, runJob } from "./run-job.ts";
 
-export interface RunHandlerDeps extends Omit<RecordDeps, "signal"> {
+export interface RunHandlerDeps extends RunBudgetDeps, Omit<RecordDeps, "signal" | "budgets"> {
   readonly runs: NativeRuns;
   readonly feed: Pick<BatchFeed, "read" | "describe">;
   readonly producer: Pick<JobProducer, "add">;
@@ -24,6 +25,8 @@ export interface RunHandlerDeps extends Omit<RecordDeps, "signal"> {
 
 const troubleMs = 5000;
 const unsureMs = 30_000;
+/** Until money is looked for again that others hold. */
+const heldMs = 5000;
 const shortestPollMs = 2000;
 const longestPollMs = 60_000;
 /** What is not there yet may still be on its way, from a dispatcher that was taken for lost. */
@@ -65,7 +68,9 @@ async function handleRun(
 }
 
 /** Nobody's business any more: what has not ended, if the batch goes on, runs as ordinary calls. */
-async function giveUp({ runs, batch, run }: Stepping): Promise<undefined> {
+async function giveUp(stepping: Stepping): Promise<undefined> {
+  const { runs, batch, run } = stepping;
+  await releaseRun(batch, run, stepping);
   await runs.remove(batch.id, run.id);
 }
 
@@ -87,28 +92,54 @@ async function begin(stepping: Stepping): Promise<number | undefined> {
   }
   if (isClosing(batch)) return giveUp(stepping);
   const items = await stepping.feed.describe(batch.id, run.items);
-  const body = Buffer.from(JSON.stringify(nativeItems(batch.id, items, stepping.nativeTargetOf)));
+  const holding = { ...stepping, run: await withPeriod(batch, run, stepping) };
+  const admission = await reserveRun(batch, { provider: run.provider, items }, stepping);
+  const { refusal } = admission;
+  if (refusal?.shouldRetry === false)
+    await refuseItems(batch, { items: items.slice(admission.admitted), refusal }, stepping);
+  if (admission.admitted === 0) return refusal?.shouldRetry === true ? heldMs : giveUp(holding);
+  return send(holding, items, admission);
+}
+
+/** Sends those of the items that the budget lets in; what waits for money becomes a run of its own. */
+async function send(
+  stepping: Stepping,
+  items: readonly FedItem[],
+  { admitted, refusal }: Admission,
+): Promise<number | undefined> {
+  const { batch, runs } = stepping;
+  const sent = items.slice(0, admitted);
+  const run = { ...stepping.run, items: sent.map(({ index }) => index) };
+  const body = Buffer.from(JSON.stringify(nativeItems(batch.id, sent, stepping.nativeTargetOf)));
   // Before anything is sent: from now on the provider may have it.
   await runs.put(batch.id, { ...run, startedAt: Date.now() });
-  const outcome = await ask(stepping, { step: "create" }, body);
-  if (outcome.code === "ok") return keep(stepping, JSON.parse(outcome.body.toString()) as CreatedBatch);
-  return turnedAway(stepping, outcome);
+  const waiting = refusal?.shouldRetry === true ? items.slice(admitted) : [];
+  const rest = waiting.map(({ index }) => index);
+  await splitOff(stepping, rest);
+  const sending = { ...stepping, run };
+  const outcome = await ask(sending, { step: "create" }, body);
+  if (outcome.code === "ok") return keep(sending, JSON.parse(outcome.body.toString()) as CreatedBatch);
+  return turnedAway(sending, outcome);
+}
+
+/** What is left of a run goes on by itself. Until it is known as a run, its items are taken for such as have lost their jobs. */
+async function splitOff({ batch, run, runs, producer }: Stepping, items: readonly number[]): Promise<void> {
+  if (items.length === 0) return;
+  const next = newRun(batch.id, run.provider, items);
+  await runs.put(batch.id, next);
+  await producer.add("background", runJob(batch, next));
 }
 
 /** The provider has it; what there was no room for becomes a run of its own. */
 async function keep(stepping: Stepping, { batch: made, included }: CreatedBatch): Promise<number> {
-  const { batch, run, runs, producer, logger } = stepping;
+  const { batch, run, runs, logger } = stepping;
   const rest = run.items.slice(included);
   await runs.put(batch.id, { ...run, startedAt: Date.now(), batchId: made.id, items: run.items.slice(0, included) });
   logger.info(
     { batchId: batch.id, provider: run.provider, providerBatchId: made.id, items: included },
     "batch sent on",
   );
-  if (rest.length > 0) {
-    const next = newRun(batch.id, run.provider, rest);
-    await runs.put(batch.id, next);
-    await producer.add("background", runJob(batch, next));
-  }
+  await splitOff(stepping, rest);
   return shortestPollMs;
 }
 
@@ -126,7 +157,9 @@ async function turnedAway(stepping: Stepping, outcome: Outcome): Promise<number 
     logger.warn({ batchId: batch.id, provider: run.provider, status }, "no batch at the provider, items run as calls");
     return giveUp(stepping);
   }
-  const { startedAt: _, ...unsent } = run;
+  // While it waits others may have the money.
+  await releaseRun(batch, run, stepping);
+  const { startedAt: _, period: _released, ...unsent } = run;
   await runs.put(batch.id, { ...unsent, refusals });
   return Math.max(1000 * Number(outcome.headers["retry-after"] ?? 0), troubleMs * refusals);
 }

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { readBatchItem, readItemFacts } from "#shared/messages/batch-item.ts";
 import { BatchSplitter } from "#shared/messages/batch-splitter.ts";
 import { GatewayError } from "#shared/messages/error.ts";
+import { estimateCost } from "#shared/routing/estimate-cost.ts";
 import { collectGarbage } from "#shared/runtime/collect-garbage.ts";
 import type { NewBatch, NewItem, OpenIntake, SpoiltItem } from "#shared/store/batch-intake.ts";
 import { admitByLimits } from "../call/accept-call.ts";
@@ -12,9 +13,11 @@ import { pickForwardedHeaders } from "../call/call-head.ts";
 import { takeLease } from "../call/call-lease.ts";
 import { checkModels, type ModelRules } from "../call/check-models.ts";
 import { readIdempotencyKey } from "../call/idempotency-key.ts";
+import { checkBudget } from "../call/reserve-budget.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
 import type { BodyBudget } from "../plugins/body-budget.ts";
 import { streamPayload } from "../plugins/stream-payload.ts";
+import type { Caller } from "../plugins/keyring.ts";
 import { commitOnce } from "./commit-once.ts";
 
 export interface ReceiveDeps extends GatewayDeps {
@@ -40,6 +43,8 @@ export async function receiveBatch(
   const lease = takeLease(deps.guard, deps.budget);
   try {
     if (request.caller.limits) await admitByLimits(request, lease, { ...deps, holdMs: deps.server.bodyTimeoutMs });
+    const { keyId, budget } = request.caller;
+    if (budget) await checkBudget(keyId, budget, deps);
     const batch = newBatch(request, deps);
     const intake = await deps.intake.begin(batch);
     try {
@@ -88,8 +93,8 @@ async function readItems(
   { reply, intake, digest }: Reading,
   deps: ReceiveDeps & { readonly claudeOnly: boolean },
 ): Promise<void> {
-  const { server, batchRules, budget, catalogue, claudeOnly } = deps;
-  const judge = createJudge({ catalogue, caller: request.caller, claudeOnly });
+  const { server, batchRules, budget } = deps;
+  const judge = createJudge(request.caller, deps);
   let stored: Promise<unknown> | undefined;
   const splitter = new BatchSplitter({
     maxRequestBytes: server.maxBodyBytes,
@@ -123,7 +128,10 @@ async function readItems(
 type Judge = (bytes: Buffer, index: number) => NewItem | SpoiltItem;
 
 /** Throws for what spoils the whole batch; an item that could never run is one that has ended. */
-function createJudge(rules: ModelRules): Judge {
+function createJudge(caller: Caller, deps: ReceiveDeps & { readonly claudeOnly: boolean }): Judge {
+  const { catalogue, claudeOnly, prices } = deps;
+  const rules: ModelRules = { catalogue, caller, claudeOnly };
+  const at = Date.now();
   const indexes = new Map<string, number>();
   return (bytes, index) => {
     const item = readBatchItem(bytes, index);
@@ -138,6 +146,8 @@ function createJudge(rules: ModelRules): Judge {
     try {
       const facts = readItemFacts(item);
       const model = checkModels(facts, rules);
+      const models = [model.name, ...facts.otherModels];
+      const estimate = caller.budget && estimateCost({ bytes: params, facts, models, at }, prices);
       const head = {
         model: model.name,
         askedModel: facts.model,
@@ -145,6 +155,7 @@ function createJudge(rules: ModelRules): Judge {
         wishes: facts.wishes,
         ...(facts.affinityHash === undefined ? undefined : { affinity: facts.affinityHash }),
         ...(facts.container === undefined ? undefined : { container: facts.container }),
+        ...(estimate === undefined ? undefined : { estimate }),
       };
       return { entry: { customId, head }, params };
     } catch (error) {

@@ -1,9 +1,9 @@
 import type { CallBodyFacts } from "#shared/messages/body.ts";
 import type { CallHead } from "#shared/messages/call.ts";
-import { nanosPerUsd } from "#shared/messages/cost.ts";
 import { GatewayError } from "#shared/messages/error.ts";
 import type { BudgetConfig } from "#shared/config/schema.ts";
-import { budgetPeriod, nextBudgetPeriod, type Hold } from "#shared/store/budget-store.ts";
+import { budgetPeriod, type Hold } from "#shared/store/budget-store.ts";
+import { budgetNanos, spentBudget } from "#shared/store/spent-budget.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
 import { estimateCost } from "#shared/routing/estimate-cost.ts";
 
@@ -30,22 +30,21 @@ export async function reserveBudget(call: BudgetedCall, budget: BudgetConfig, de
     ...estimateCost({ ...call, models: [head.model, ...facts.otherModels], at: head.acceptedAt }, deps.prices),
   };
   const lastMs = Math.max(head.deadlineAt - head.acceptedAt, head.stream ? deps.server.maxStreamMs : 0);
-  const state = await deps.budgets
-    .reserve(hold, budget.usd * nanosPerUsd, lastMs + holdMarginMs)
-    .catch((cause: unknown) => {
-      throw new GatewayError("overloaded", "This key's budget cannot be looked up now.", { retryAfterS: 1, cause });
-    });
+  const state = await deps.budgets.reserve(hold, budgetNanos(budget), lastMs + holdMarginMs).catch(rejectUnknown);
   if (state.ok) return hold;
-  throw spent(budget, state.spent < budget.usd * nanosPerUsd);
+  throw spentBudget(budget, state);
 }
 
-function spent({ usd, per }: BudgetConfig, isHeld: boolean): GatewayError {
-  const what = `This key's budget of $${usd} a ${per}`;
-  if (isHeld)
-    return new GatewayError("spent", `${what} is held by calls that run; what they do not use is free when they end.`, {
-      retryAfterS: 1,
-      shouldRetry: true,
-    });
-  const next = new Date(nextBudgetPeriod(per, Date.now())).toISOString();
-  return new GatewayError("spent", `${what} is spent. The next one begins at ${next}.`, { shouldRetry: false });
+/** Throws `spent` when there is nothing left of a key's budget, and `overloaded` while Redis is away. */
+export async function checkBudget(
+  keyId: string,
+  budget: BudgetConfig,
+  { budgets }: Pick<GatewayDeps, "budgets">,
+): Promise<void> {
+  const state = await budgets.read(keyId, budgetPeriod(budget.per, Date.now())).catch(rejectUnknown);
+  if (state.spent >= budgetNanos(budget)) throw spentBudget(budget, state);
+}
+
+function rejectUnknown(cause: unknown): never {
+  throw new GatewayError("overloaded", "This key's budget cannot be looked up now.", { retryAfterS: 1, cause });
 }

@@ -101,6 +101,7 @@ function toCaller(config: OidcConfig, payload: JWTPayload): Caller {
     keyId: `oidc:${config.name}:${payload.sub ?? ""}`,
     ...(config.models ? { models: config.models } : {}),
     ...(config.limits ? { limits: config.limits } : {}),
+    ...(config.budget ? { budget: config.budget } : {}),
   };
 }
 

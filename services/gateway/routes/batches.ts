@@ -19,9 +19,6 @@ type BatchRoutes = Readonly<
   Record<"create" | "list" | "retrieve" | "cancel" | "delete" | "results", RouteHandlerMethod>
 >;
 
-const noBudgets =
-  "This key has a budget, and the items of batches are not held to one: create batches with a key without a budget.";
-
 /** Message Batches, each visible to the key that made it only. */
 export function batchRoutes(endpoint: BatchEndpoint, deps: ReceiveDeps): BatchRoutes {
   const { batches } = deps;
@@ -34,8 +31,7 @@ export function batchRoutes(endpoint: BatchEndpoint, deps: ReceiveDeps): BatchRo
   }
   return {
     create: route(deps, async (request, reply) => {
-      const { keyId, budget } = request.caller;
-      if (budget) throw new GatewayError("forbidden", noBudgets);
+      const { keyId } = request.caller;
       const id = await receiveBatch(request, reply, { ...deps, claudeOnly: endpoint.claudeOnly });
       const batch = known(id, await batches.find(keyId, id).catch(unavailable));
       deps.logger.info({ batchId: id, keyId, items: batch.total, errored: batch.ends.errored }, "batch created");
