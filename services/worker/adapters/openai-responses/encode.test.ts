@@ -210,7 +210,7 @@ describe("reasoning", () => {
     [{ output_config: { effort: "low" } }, "gpt-5", { effort: "low" }, undefined],
     [{ thinking: { type: "disabled" } }, "gpt-5.2", { effort: "none" }, undefined],
     [{}, "gpt-5", undefined, undefined],
-  ])("%j is asked of %s as %j", (members, model, reasoning, included) => {
+  ])("%j is asked of %s as %j", (...[members, model, reasoning, included]) => {
     const body = bodyOf(members, { model });
     expect([body["reasoning"], body["include"]]).toEqual([reasoning, included]);
   });
