@@ -1,6 +1,5 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { providerTypes, type ProviderType } from "#shared/config/schema.ts";
 import { readBody } from "#shared/messages/body.ts";
 import { GatewayError } from "#shared/messages/error.ts";
 import type { Adapter, DecodeContext, ProviderCall } from "../../services/worker/adapters/adapter.ts";
@@ -8,15 +7,16 @@ import { createVoice } from "../../services/worker/adapters/registry.ts";
 import { readCases } from "./fixture-case.ts";
 import { cover, messagesRequest, type Coverage } from "./messages-arbitrary.ts";
 import { grammarFaults } from "./stream-grammar.ts";
-import { configs, credentials } from "./wires.ts";
+import { configs, credentials, wireNames, type WireName } from "./wires.ts";
 
-const translated = ["openai", "gemini"] as const;
-const models: { readonly [Type in ProviderType]: readonly string[] } = {
+const translated = ["openai", "openai-responses", "gemini"] as const;
+const models: { readonly [Type in WireName]: readonly string[] } = {
   anthropic: ["claude-opus-4-8"],
   bedrock: ["global.anthropic.claude-opus-4-8", "anthropic.claude-opus-4-5-20251101-v1:0"],
   vertex: ["claude-opus-4-8"],
   foundry: ["claude-opus-4-8"],
   openai: ["gpt-6", "gpt-4.1", "deepseek-v4"],
+  "openai-responses": ["gpt-6", "gpt-4.1", "gpt-5-mini"],
   gemini: ["gemini-3-pro", "gemini-2.5-flash"],
 };
 const runs = { numRuns: 300 };
@@ -37,12 +37,12 @@ function callOf(request: object, operation: "messages" | "count_tokens" = "messa
   };
 }
 
-function adapterOf(type: ProviderType): Adapter {
+function adapterOf(type: WireName): Adapter {
   return createVoice(configs[type]).adapter;
 }
 
 describe("a valid request", () => {
-  test.each(providerTypes)("becomes JSON for %s, or is refused naming one of its members", (type) => {
+  test.each(wireNames)("becomes JSON for %s, or is refused naming one of its members", (type) => {
     const adapter = adapterOf(type);
     const given = { credential: credentials[type], now: 0 };
     const coverage: Coverage = new Map();
@@ -74,7 +74,7 @@ describe("a valid request", () => {
 });
 
 /** The upstream events of every recording of a type, each by itself. */
-function recordedEvents(type: ProviderType): string[] {
+function recordedEvents(type: WireName): string[] {
   const streams = readCases().filter((given) => given.type === type && given.stream !== undefined);
   return streams.flatMap(({ stream }) => (stream?.bytes.toString() ?? "").split(/(?<=\r?\n\r?\n)/));
 }
@@ -113,7 +113,7 @@ describe("any bytes", () => {
   const context = callOf({ model: "asked", max_tokens: 9, messages: [{ role: "user", content: "hi" }] });
   const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array));
 
-  test.each(providerTypes)("as an answer of %s shake nothing", (type) => {
+  test.each(wireNames)("as an answer of %s shake nothing", (type) => {
     const adapter = adapterOf(type);
     const contentType = type === "bedrock" ? "application/vnd.amazon.eventstream" : "text/event-stream";
     const whole = (status: number, body: Buffer): void => {

@@ -9,6 +9,8 @@ import type { ResponsesWire } from "./wire.ts";
 export interface InputContext {
   readonly reading: Reading;
   readonly wire: Pick<ResponsesWire, "account" | "echoesReasoning">;
+  /** Whether the model takes reasoning back; others refuse it. */
+  readonly mayReason: boolean;
 }
 
 const words: PartWords = {
@@ -57,9 +59,10 @@ function encodeCall({ id, name, input }: Extract<Block, { readonly type: "tool_u
 }
 
 /** Reasoning goes back to who alone can read it, or who showed it; it says nothing to any other model. */
-function encodeReasoning({ thinking, signature }: ThinkingBlock, { reading, wire }: InputContext): Fields[] {
+function encodeReasoning({ thinking, signature }: ThinkingBlock, context: InputContext): Fields[] {
+  const { reading, wire, mayReason } = context;
   const item = readReasoningSignature(signature);
-  if (item?.account === wire.account) {
+  if (mayReason && item?.account === wire.account) {
     const { id, encrypted } = item;
     if (encrypted !== "")
       return [{ type: "reasoning", id, summary: summaryOf(thinking), encrypted_content: encrypted }];

@@ -174,6 +174,10 @@ describe("reasoning", () => {
     expect(inputOf({ messages })).toHaveLength(3);
   });
 
+  test("is kept from a model that does not reason", () => {
+    expect(of(reasoningSignature(item), { model: "gpt-4.1" })).toHaveLength(3);
+  });
+
   test("a server that shows it gets it back as it was shown, the vendor itself not", () => {
     const other = { baseUrl: "http://127.0.0.1:8000/v1" };
     const shown = (given: Partial<OpenaiProviderConfig>): string =>

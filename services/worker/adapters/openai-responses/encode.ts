@@ -40,7 +40,7 @@ function encodePrompt(wire: ResponsesWire, request: MessagesRequest, context: Op
   return {
     model,
     ...present("instructions", instructions === "" ? undefined : instructions),
-    input: encodeInput(request, { reading, wire }),
+    input: encodeInput(request, { reading, wire, mayReason: mayReason(model) }),
     ...encodeTools(request, reading),
     ...present("text", format && { format: { type: "json_schema", ...format } }),
     ...present("reasoning", encodeReasoning(request, context)),

@@ -161,6 +161,8 @@ export function callerError(error: ChatErrorFacts | undefined, { type, status }:
   const message = error?.message ?? "";
   const isTooLong = error?.words.has("context_length_exceeded") === true || (status === 400 && tooLong.test(message));
   if (isTooLong) return { type: "invalid_request_error", message: tooLongMessage(message) };
+  if (error?.words.has("invalid_encrypted_content") === true)
+    return { type: "invalid_request_error", message: `Invalid \`signature\` in \`thinking\` block: ${message}` };
   if (type === "overloaded_error") return { type, message: "Overloaded" };
   return { type, message: message === "" ? "The provider gave no reason." : message };
 }
