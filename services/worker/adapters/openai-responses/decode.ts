@@ -5,7 +5,7 @@ import { estimatedUsage } from "../openai/chat-usage.ts";
 import { callerToolId, callerToolName } from "../openai/tool-names.ts";
 import { messageIdOf } from "../translate/answer-parts.ts";
 import { estimateInputTokens } from "../translate/estimate-input.ts";
-import { isFields, type Fields } from "../translate/reading.ts";
+import { parseFields, type Fields } from "../translate/reading.ts";
 import { wholeMessage, type WholePart } from "../translate/whole-message.ts";
 import { givenBack, readItem, type OutputItem } from "./read-item.ts";
 import { reasoningSignature } from "./reasoning-signature.ts";
@@ -22,7 +22,7 @@ export function decode(
 ): MessagesAnswer | undefined {
   const { status } = answer.head;
   if (status < 200 || status >= 300 || isEncoded(answer.head)) return undefined;
-  const response = parse(answer.body);
+  const response = parseFields(answer.body);
   if (!response) return undefined;
   if (context.operation === "count_tokens") return decodeCount(response);
   const finish = Array.isArray(response["output"]) ? readEnd(response) : undefined;
@@ -42,15 +42,6 @@ export function decode(
 
 function decodeCount({ input_tokens: tokens }: Fields): MessagesAnswer | undefined {
   return typeof tokens === "number" ? { body: Buffer.from(JSON.stringify({ input_tokens: tokens })) } : undefined;
-}
-
-function parse(body: Buffer): Fields | undefined {
-  try {
-    const value: unknown = JSON.parse(body.toString("utf8"));
-    return isFields(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function readParts(items: readonly OutputItem[], context: DecodeContext, { account }: Account): WholePart[] {
