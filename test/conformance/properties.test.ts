@@ -2,7 +2,9 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { readBody } from "#shared/messages/body.ts";
 import { GatewayError } from "#shared/messages/error.ts";
-import type { Adapter, DecodeContext, ProviderCall } from "../../services/worker/adapters/adapter.ts";
+import { readChatRequest } from "../../services/simulator/wires/openai/chat-request.ts";
+import { readResponsesRequest } from "../../services/simulator/wires/openai-responses/responses-request.ts";
+import type { Adapter, DecodeContext, ProviderCall, UpstreamRequest } from "../../services/worker/adapters/adapter.ts";
 import { createVoice } from "../../services/worker/adapters/registry.ts";
 import { readCases } from "./fixture-case.ts";
 import { cover, messagesRequest, type Coverage } from "./messages-arbitrary.ts";
@@ -19,6 +21,8 @@ const models: { readonly [Type in WireName]: readonly string[] } = {
   "openai-responses": ["gpt-6", "gpt-4.1", "gpt-5-mini"],
   gemini: ["gemini-3-pro", "gemini-2.5-flash"],
 };
+type Json = Readonly<Record<string, unknown>>;
+
 const runs = { numRuns: 300 };
 
 function callOf(request: object, operation: "messages" | "count_tokens" = "messages"): ProviderCall & DecodeContext {
@@ -70,6 +74,31 @@ describe("a valid request", () => {
     process.stdout.write(
       `${type}: ${outcomes.said} said, ${outcomes.refused} refused; ${kinds.map(([kind, n]) => `${kind} ${n}`).join(", ")}\n`,
     );
+  });
+});
+
+describe("a valid request that becomes one of OpenAI's", () => {
+  const checks = {
+    openai: (body: Json) => readChatRequest(body),
+    "openai-responses": (body: Json) => readResponsesRequest(body, "create"),
+  } as const;
+
+  test.each(["openai", "openai-responses"] as const)("passes the checks of %s as the simulator has them", (wire) => {
+    const adapter = adapterOf(wire);
+    let taken = 0;
+    const property = fc.property(messagesRequest(["claude-opus-4-8"]), (request) => {
+      const target = { provider: wire, model: "gpt-5" };
+      let sent: UpstreamRequest;
+      try {
+        sent = adapter.encode(callOf(request), target, { credential: undefined, now: 0 });
+      } catch {
+        return;
+      }
+      checks[wire](JSON.parse(Buffer.concat([...sent.body]).toString()) as Json);
+      taken += 1;
+    });
+    fc.assert(property, runs);
+    expect(taken).toBeGreaterThan(50);
   });
 });
 
