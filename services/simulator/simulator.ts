@@ -15,6 +15,7 @@ import { createBedrockWire } from "./wires/bedrock.ts";
 import { createFoundryWire } from "./wires/foundry.ts";
 import { createGeminiWire } from "./wires/gemini.ts";
 import { createOpenaiWire } from "./wires/openai.ts";
+import { createResponsesWire } from "./wires/openai-responses.ts";
 import { createVertexWire } from "./wires/vertex.ts";
 import type { Wire } from "./wires/wire.ts";
 
@@ -49,6 +50,7 @@ export async function startSimulator(config: SimulatorConfig, models: readonly M
     createFoundryWire(deps, models),
     createGeminiWire(deps),
     createOpenaiWire(deps),
+    createResponsesWire(deps),
     createAnthropicWire(deps, models),
   ];
   const server = createServer({ highWaterMark: 262_144, keepAliveTimeout: 75_000 }, (request, response) => {

@@ -102,6 +102,7 @@ describe("a provider", () => {
     "type: foundry, resource: acme, api_key: k",
     "type: foundry, base_url: http://127.0.0.1:1/anthropic, auth: entra, tenant_id: t, client_id: c, client_secret: s",
     "type: openai, api: chat, organization: o, max_tokens_field: max_tokens, base_url: http://127.0.0.1:1/v1",
+    "type: openai, api: responses",
     "type: gemini, api_key: k",
     "type: gemini, api: vertex, project: acme, region: europe-west4",
   ])("may be { %s }", (members) => expect(ofOne(members)).toEqual([]));
@@ -122,7 +123,11 @@ describe("a provider", () => {
       "type: foundry, resource: r, auth: entra",
       "providers.a: `auth: entra` needs `tenant_id`, `client_id` and `client_secret`",
     ],
-    ["type: openai, api: responses", "providers.a.api: must be one of chat"],
+    [
+      "type: openai, api: responses, max_tokens_field: max_tokens",
+      "providers.a: `max_tokens_field` says nothing with `api: responses`",
+    ],
+    ["type: openai, api: completions", "providers.a.api: must be one of chat, responses"],
     ["type: gemini, api: vertex", "providers.a: `api: vertex` needs `project`"],
   ])("may not be { %s }", (members, fault) => expect(ofOne(members)).toEqual([fault]));
 

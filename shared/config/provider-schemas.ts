@@ -120,7 +120,7 @@ const providerSchemas: { readonly [Type in ProviderType]: TSchema } = {
   openai: typed(
     "openai",
     {
-      api: Type.Optional(choiceSchema("Chat Completions.", ["chat"], "chat")),
+      api: Type.Optional(choiceSchema("Chat Completions, or Responses.", ["chat", "responses"], "chat")),
       organization: Type.Optional(textSchema("Organization the calls are charged to.")),
       max_tokens_field: Type.Optional(
         choiceSchema(

@@ -1,8 +1,8 @@
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { providerTypes } from "#shared/config/schema.ts";
 import type { GatewayError } from "#shared/messages/error.ts";
 import { encodeCase, readCases, type FixtureCase } from "./fixture-case.ts";
 import { grammarFaults } from "./stream-grammar.ts";
+import { wireNames } from "./wires.ts";
 
 const cases = readCases();
 const titled = cases.map((given) => [`${given.type}/${given.name}`, given] as const);
@@ -37,7 +37,7 @@ const needed = [
   "stream-error",
 ] as const;
 
-test.each(providerTypes)("%s has a recording of every case", (type) => {
+test.each(wireNames)("%s has a recording of every case", (type) => {
   const names = cases.filter((given) => given.type === type).map(({ name }) => name);
   expect(needed.filter((name) => !names.includes(name))).toEqual([]);
 });

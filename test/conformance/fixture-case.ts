@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { providerTypes, type ProviderConfig, type ProviderType } from "#shared/config/schema.ts";
+import type { ProviderConfig } from "#shared/config/schema.ts";
 import { readBody } from "#shared/messages/body.ts";
 import type { ForwardedHeaders, Operation } from "#shared/messages/call.ts";
 import type { Adapter, DecodeContext, ProviderCall, UpstreamHead } from "../../services/worker/adapters/adapter.ts";
 import { createVoice } from "../../services/worker/adapters/registry.ts";
-import { configs, credentials } from "./wires.ts";
+import { configs, credentials, wireNames, type WireName } from "./wires.ts";
 
 const root = new URL("../fixtures/", import.meta.url);
 
@@ -24,7 +24,7 @@ interface StreamFile {
 
 /** One folder of test/fixtures: a call, what the provider was sent, what it answered, and what the caller got. */
 export interface FixtureCase {
-  readonly type: ProviderType;
+  readonly type: WireName;
   readonly name: string;
   readonly adapter: Adapter;
   readonly call: ProviderCall & DecodeContext;
@@ -39,7 +39,7 @@ export interface FixtureCase {
 }
 
 export function readCases(): FixtureCase[] {
-  const types = providerTypes.filter((type) => existsSync(new URL(type, root)));
+  const types = wireNames.filter((type) => existsSync(new URL(type, root)));
   return types.flatMap((type) => readdirSync(new URL(type, root)).map((name) => readCase(type, name)));
 }
 
@@ -51,7 +51,7 @@ export function encodeCase(
   return adapter.encode({ ...call, stream }, target, { credential: credentials[type], now: 0 });
 }
 
-function readCase(type: ProviderType, name: string): FixtureCase {
+function readCase(type: WireName, name: string): FixtureCase {
   const file = (part: string): URL => new URL(`${type}/${name}/${part}`, root);
   const has = (part: string): boolean => existsSync(file(part));
   const text = (part: string): string => readFileSync(file(part), "utf8");

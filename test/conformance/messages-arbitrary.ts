@@ -59,7 +59,13 @@ const thinking = fc.oneof(
   fc.record({
     type: fc.constant("thinking"),
     thinking: word,
-    signature: fc.constantFrom("EqQBCg==", "", "sluice:openai", "sluice:gemini:call:gemini-3-pro:c2ln"),
+    signature: fc.constantFrom(
+      "EqQBCg==",
+      "",
+      "sluice:openai",
+      "sluice:openai-responses:00000000:rs_1:gAAA=",
+      "sluice:gemini:call:gemini-3-pro:c2ln",
+    ),
   }),
   fc.constant({ type: "redacted_thinking", data: "EmwKAhgB" }),
 );

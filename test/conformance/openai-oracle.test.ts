@@ -1,145 +1,16 @@
-import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import OpenAI, { APIError, RateLimitError } from "openai";
+import { APIError, RateLimitError } from "openai";
 import type { ChatCompletionCreateParamsNonStreaming } from "openai/resources/chat/completions";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { OpenaiProviderConfig } from "#shared/config/schema.ts";
-import { readBody } from "#shared/messages/body.ts";
-import { createBoundState } from "../../services/simulator/answer/bound-state.ts";
-import { createPromptCache } from "../../services/simulator/answer/prompt-cache.ts";
-import { createPacer } from "../../services/simulator/pacer.ts";
-import { createRateLimits } from "../../services/simulator/rate-limits.ts";
-import { readBody as readRequest } from "../../services/simulator/read-body.ts";
-import { createRequestLog } from "../../services/simulator/request-log.ts";
-import { createScenarios } from "../../services/simulator/scenarios.ts";
-import { createOpenaiWire } from "../../services/simulator/wires/openai.ts";
-import type { DecodeContext, UpstreamRequest } from "../../services/worker/adapters/adapter.ts";
-import { createOpenaiAdapter } from "../../services/worker/adapters/openai/adapter.ts";
-import { readStream } from "../../services/worker/adapters/translate/stream-grammar.ts";
+import { essenceOf, startOpenaiOracle, type OpenaiOracle } from "../support/openai-oracle.ts";
 
-interface Sent {
-  readonly method: string;
-  readonly path: string;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: unknown;
-}
-
-/** Everything in which the vendor's SDK and we differ; what is not named here is equal. */
-const differences = {
-  headers: {
-    "user-agent": "names the SDK, which we are not",
-    "accept-encoding": "identity: what is decoded as it comes must not be compressed",
-    accept: "the SDK asks streams for JSON too; servers go by the body",
-    "accept-language": "fetch adds it",
-    "sec-fetch-mode": "fetch adds it",
-    connection: "the connection's affair",
-    host: "the connection's affair",
-    "content-length": "the connection's affair",
-    "transfer-encoding": "the connection's affair",
-  },
-  /** `x-stainless-*`: telemetry of the SDK. */
-  headerPrefix: "x-stainless-",
-} as const;
-
-let server: Server;
-let baseUrl = "";
-let captured: Sent[] = [];
-const pacer = createPacer();
-
+let oracle: OpenaiOracle;
 beforeAll(async () => {
-  const wire = createOpenaiWire({
-    pace: { ttftMs: 0, tokensPerSecond: 0, tokensPerDelta: 2 },
-    keys: [],
-    scenarios: createScenarios(),
-    pacer,
-    cache: createPromptCache(),
-    bound: createBoundState(),
-    limits: createRateLimits(0),
-    log: createRequestLog(() => 0),
-  });
-  server = createServer((request, response) => {
-    readRequest(request, 1_000_000, (body = Buffer.alloc(0)) => {
-      const { method = "", headers } = request;
-      const { pathname, search, searchParams: query } = new URL(request.url ?? "/", "http://x");
-      captured.push({ method, path: pathname + search, headers, body: JSON.parse(body.toString()) });
-      if (wire.handles(pathname)) wire.handle({ method, path: pathname, query, headers, body }, response);
-      else response.writeHead(404).end();
-    });
-  });
-  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
-  baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
+  oracle = await startOpenaiOracle("chat");
 });
-
-afterAll(() => {
-  pacer.close();
-  server.closeAllConnections();
-  server.close();
-});
-
+afterAll(() => oracle.close());
 beforeEach(() => {
-  captured = [];
+  oracle.captured.length = 0;
 });
-
-const vendor = (): OpenAI => new OpenAI({ apiKey: "sk-1", baseURL: baseUrl, organization: "org-1", maxRetries: 0 });
-
-function adapter(): ReturnType<typeof createOpenaiAdapter> {
-  const config: OpenaiProviderConfig = {
-    type: "openai",
-    api: "chat",
-    baseUrl,
-    apiKey: "sk-1",
-    organization: "org-1",
-    headers: {},
-    connections: 1,
-    threads: false,
-    models: {},
-    maxTokensField: "max_completion_tokens",
-  };
-  return createOpenaiAdapter(config);
-}
-
-type Body = Readonly<Record<string, unknown>>;
-const withDefaults = (members: object): Body => ({
-  model: "gpt-5",
-  max_tokens: 500,
-  messages: [{ role: "user", content: "hi" }],
-  ...members,
-});
-
-function encode(members: object): UpstreamRequest {
-  const fields = withDefaults(members);
-  const body = Buffer.from(JSON.stringify(fields));
-  const model = String(fields["model"]);
-  return adapter().encode(
-    {
-      id: "call_1",
-      operation: "messages",
-      stream: fields["stream"] === true,
-      askedModel: model,
-      headers: { "anthropic-version": "2023-06-01" },
-      body,
-      splices: readBody(body, "messages").splices,
-      refusedBetas: undefined,
-    },
-    { provider: "p", model },
-    { credential: undefined, now: 0 },
-  );
-}
-
-function post(request: UpstreamRequest): Promise<Response> {
-  const headers: [string, string][] = [];
-  for (let i = 0; i < request.headers.length; i += 2)
-    headers.push([request.headers[i] ?? "", request.headers[i + 1] ?? ""]);
-  return fetch(new URL(request.path, baseUrl), { method: "POST", headers, body: Buffer.concat([...request.body]) });
-}
-
-/** What matters of a request: everything but the differences. */
-function essence({ method, path, headers, body }: Sent): unknown {
-  const kept = Object.entries(headers).filter(
-    ([name]) => !Object.hasOwn(differences.headers, name) && !name.startsWith(differences.headerPrefix),
-  );
-  return { method, path, headers: Object.fromEntries(kept), body };
-}
 
 const tool = {
   name: "weather",
@@ -261,20 +132,22 @@ describe("the request", () => {
   const hello = [{ role: "user" as const, content: "hi" }];
 
   test.each(pairs)("whole: %s", async (_, members, params) => {
-    await vendor().chat.completions.create({ ...defaults, messages: hello, ...params });
-    await (await post(encode(members))).text();
-    expect(captured).toHaveLength(2);
-    const [theirs, ours] = captured.map(essence);
+    await oracle.vendor().chat.completions.create({ ...defaults, messages: hello, ...params });
+    await (await oracle.send(oracle.encode(members))).text();
+    expect(oracle.captured).toHaveLength(2);
+    const [theirs, ours] = oracle.captured.map(essenceOf);
     expect(ours).toEqual(theirs);
   });
 
   test.each(pairs)("streamed: %s", async (_, members, params) => {
     const streamed = { stream: true as const, stream_options: { include_usage: true } };
-    const stream = await vendor().chat.completions.create({ ...defaults, messages: hello, ...params, ...streamed });
+    const stream = await oracle
+      .vendor()
+      .chat.completions.create({ ...defaults, messages: hello, ...params, ...streamed });
     for await (const chunk of stream) expect(chunk.object).toBe("chat.completion.chunk");
-    await (await post(encode({ ...members, stream: true }))).text();
-    expect(captured).toHaveLength(2);
-    const [theirs, ours] = captured.map(essence);
+    await (await oracle.send(oracle.encode({ ...members, stream: true }))).text();
+    expect(oracle.captured).toHaveLength(2);
+    const [theirs, ours] = oracle.captured.map(essenceOf);
     expect(ours).toEqual(theirs);
   });
 });
@@ -289,9 +162,9 @@ describe("the simulator's answers", () => {
   const ask = { model: "gpt-5", messages: [{ role: "user" as const, content: "say it" }] };
 
   test("are read by the vendor's stream parser, and are the same whole", async () => {
-    const stream = vendor().chat.completions.stream({ ...ask, stream_options: { include_usage: true } });
+    const stream = oracle.vendor().chat.completions.stream({ ...ask, stream_options: { include_usage: true } });
     const streamed = await stream.finalChatCompletion();
-    const whole = await vendor().chat.completions.create(ask);
+    const whole = await oracle.vendor().chat.completions.create(ask);
     expect(streamed.choices[0]?.message.content).toBe(whole.choices[0]?.message.content);
     expect(streamed.usage?.completion_tokens).toBe(whole.usage?.completion_tokens);
     expect(streamed.choices[0]?.finish_reason).toBe("stop");
@@ -299,33 +172,21 @@ describe("the simulator's answers", () => {
 
   test("call tools that the vendor's parser puts together", async () => {
     const tools = [{ type: "function" as const, function: { ...fn, strict: true } }];
-    const stream = vendor().chat.completions.stream({ ...ask, tools, tool_choice: "required" });
+    const stream = oracle.vendor().chat.completions.stream({ ...ask, tools, tool_choice: "required" });
     const { choices } = await stream.finalChatCompletion();
     expect(choices[0]).toMatchObject({ finish_reason: "tool_calls", message: { tool_calls: [{ type: "function" }] } });
   });
 
   test("fail as the vendor's client knows it", async () => {
     const limited = { ...ask, messages: [{ role: "user" as const, content: "[sim:429 retry-after=3]" }] };
-    await expect(vendor().chat.completions.create(limited)).rejects.toThrow(RateLimitError);
+    await expect(oracle.vendor().chat.completions.create(limited)).rejects.toThrow(RateLimitError);
     const broken = { ...ask, messages: [{ role: "user" as const, content: "[sim:error-after=2 tokens=20]" }] };
-    await expect(vendor().chat.completions.stream(broken).finalChatCompletion()).rejects.toThrow(APIError);
+    await expect(oracle.vendor().chat.completions.stream(broken).finalChatCompletion()).rejects.toThrow(APIError);
   });
 
   test.each(Object.entries(prompts))("decode to the same Message whole and streamed: %s", async (_, members) => {
-    const context = (fields: object): DecodeContext => ({
-      callId: "call_1",
-      operation: "messages",
-      askedModel: "m",
-      body: Buffer.from(JSON.stringify(withDefaults(fields))),
-    });
-    const response = await post(encode(members));
-    const head = { status: response.status, headers: Object.fromEntries(response.headers) };
-    const whole = adapter().decode(context(members), head, Buffer.from(await response.arrayBuffer()));
-    const message = JSON.parse(whole?.body.toString() ?? "null") as Record<string, unknown>;
-    const decoder = adapter().createStreamDecoder(context(members));
-    const bytes = Buffer.from(await (await post(encode({ ...members, stream: true }))).arrayBuffer());
-    const events = [decoder.push(bytes), decoder.end()].filter((piece) => piece !== undefined);
-    const streamed = readStream(Buffer.concat(events)).message;
+    const message = await oracle.whole(members);
+    const streamed = await oracle.streamed(members);
     const comparable = (value: unknown): unknown =>
       JSON.parse(JSON.stringify(value), (key, member: unknown) =>
         ["id", "cache_read_input_tokens", "input_tokens"].includes(key) ? "differs" : member,

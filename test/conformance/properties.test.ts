@@ -1,24 +1,28 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { providerTypes, type ProviderType } from "#shared/config/schema.ts";
 import { readBody } from "#shared/messages/body.ts";
 import { GatewayError } from "#shared/messages/error.ts";
-import type { Adapter, DecodeContext, ProviderCall } from "../../services/worker/adapters/adapter.ts";
+import { readChatRequest } from "../../services/simulator/wires/openai/chat-request.ts";
+import { readResponsesRequest } from "../../services/simulator/wires/openai-responses/responses-request.ts";
+import type { Adapter, DecodeContext, ProviderCall, UpstreamRequest } from "../../services/worker/adapters/adapter.ts";
 import { createVoice } from "../../services/worker/adapters/registry.ts";
 import { readCases } from "./fixture-case.ts";
 import { cover, messagesRequest, type Coverage } from "./messages-arbitrary.ts";
 import { grammarFaults } from "./stream-grammar.ts";
-import { configs, credentials } from "./wires.ts";
+import { configs, credentials, wireNames, type WireName } from "./wires.ts";
 
-const translated = ["openai", "gemini"] as const;
-const models: { readonly [Type in ProviderType]: readonly string[] } = {
+const translated = ["openai", "openai-responses", "gemini"] as const;
+const models: { readonly [Type in WireName]: readonly string[] } = {
   anthropic: ["claude-opus-4-8"],
   bedrock: ["global.anthropic.claude-opus-4-8", "anthropic.claude-opus-4-5-20251101-v1:0"],
   vertex: ["claude-opus-4-8"],
   foundry: ["claude-opus-4-8"],
   openai: ["gpt-6", "gpt-4.1", "deepseek-v4"],
+  "openai-responses": ["gpt-6", "gpt-4.1", "gpt-5-mini"],
   gemini: ["gemini-3-pro", "gemini-2.5-flash"],
 };
+type Json = Readonly<Record<string, unknown>>;
+
 const runs = { numRuns: 300 };
 
 function callOf(request: object, operation: "messages" | "count_tokens" = "messages"): ProviderCall & DecodeContext {
@@ -37,12 +41,12 @@ function callOf(request: object, operation: "messages" | "count_tokens" = "messa
   };
 }
 
-function adapterOf(type: ProviderType): Adapter {
+function adapterOf(type: WireName): Adapter {
   return createVoice(configs[type]).adapter;
 }
 
 describe("a valid request", () => {
-  test.each(providerTypes)("becomes JSON for %s, or is refused naming one of its members", (type) => {
+  test.each(wireNames)("becomes JSON for %s, or is refused naming one of its members", (type) => {
     const adapter = adapterOf(type);
     const given = { credential: credentials[type], now: 0 };
     const coverage: Coverage = new Map();
@@ -73,8 +77,33 @@ describe("a valid request", () => {
   });
 });
 
+describe("a valid request that becomes one of OpenAI's", () => {
+  const checks = {
+    openai: (body: Json) => readChatRequest(body),
+    "openai-responses": (body: Json) => readResponsesRequest(body, "create"),
+  } as const;
+
+  test.each(["openai", "openai-responses"] as const)("passes the checks of %s as the simulator has them", (wire) => {
+    const adapter = adapterOf(wire);
+    let taken = 0;
+    const property = fc.property(messagesRequest(["claude-opus-4-8"]), (request) => {
+      const target = { provider: wire, model: "gpt-5" };
+      let sent: UpstreamRequest;
+      try {
+        sent = adapter.encode(callOf(request), target, { credential: undefined, now: 0 });
+      } catch {
+        return;
+      }
+      checks[wire](JSON.parse(Buffer.concat([...sent.body]).toString()) as Json);
+      taken += 1;
+    });
+    fc.assert(property, runs);
+    expect(taken).toBeGreaterThan(50);
+  });
+});
+
 /** The upstream events of every recording of a type, each by itself. */
-function recordedEvents(type: ProviderType): string[] {
+function recordedEvents(type: WireName): string[] {
   const streams = readCases().filter((given) => given.type === type && given.stream !== undefined);
   return streams.flatMap(({ stream }) => (stream?.bytes.toString() ?? "").split(/(?<=\r?\n\r?\n)/));
 }
@@ -113,7 +142,7 @@ describe("any bytes", () => {
   const context = callOf({ model: "asked", max_tokens: 9, messages: [{ role: "user", content: "hi" }] });
   const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array));
 
-  test.each(providerTypes)("as an answer of %s shake nothing", (type) => {
+  test.each(wireNames)("as an answer of %s shake nothing", (type) => {
     const adapter = adapterOf(type);
     const contentType = type === "bedrock" ? "application/vnd.amazon.eventstream" : "text/event-stream";
     const whole = (status: number, body: Buffer): void => {

@@ -1,10 +1,31 @@
-import type { ProviderConfig, ProviderType } from "#shared/config/schema.ts";
+import {
+  providerTypes,
+  type OpenaiProviderConfig,
+  type ProviderConfig,
+  type ProviderType,
+} from "#shared/config/schema.ts";
 import type { Credential } from "../../services/worker/adapters/adapter.ts";
 
 const common = { headers: {}, connections: 1, threads: false, models: {} } as const;
 
-/** The provider that the recorded calls of a type were made with. */
-export const configs: { readonly [Type in ProviderType]: Extract<ProviderConfig, { type: Type }> } = {
+/** What has recordings of its own: a type of provider, or another API of one, which is another wire. */
+export type WireName = ProviderType | "openai-responses";
+export const wireNames: readonly WireName[] = [...providerTypes, "openai-responses"];
+
+const openai = {
+  ...common,
+  type: "openai",
+  baseUrl: "https://api.openai.com/v1",
+  api: "chat",
+  maxTokensField: "max_completion_tokens",
+} as const;
+
+/** The provider that the recorded calls of a wire were made with. */
+export const configs: {
+  readonly [Wire in WireName]: Wire extends ProviderType
+    ? Extract<ProviderConfig, { type: Wire }>
+    : OpenaiProviderConfig;
+} = {
   anthropic: { ...common, type: "anthropic", baseUrl: "https://api.anthropic.com", auth: "x-api-key", apiKey: "key" },
   bedrock: {
     ...common,
@@ -27,23 +48,19 @@ export const configs: { readonly [Type in ProviderType]: Extract<ProviderConfig,
     resource: "acme",
     auth: "api-key",
   },
-  openai: {
-    ...common,
-    type: "openai",
-    baseUrl: "https://api.openai.com/v1",
-    api: "chat",
-    maxTokensField: "max_completion_tokens",
-  },
+  openai,
+  "openai-responses": { ...openai, api: "responses" },
   gemini: { ...common, type: "gemini", baseUrl: "https://generativelanguage.googleapis.com", api: "ai-studio" },
 };
 
 const bearer: Credential = { kind: "headers", headers: ["authorization", "Bearer token"] };
 
-export const credentials: { readonly [Type in ProviderType]: Credential | undefined } = {
+export const credentials: { readonly [Wire in WireName]: Credential | undefined } = {
   anthropic: undefined,
   bedrock: { kind: "aws", accessKeyId: "AKIDEXAMPLE", secretAccessKey: "secret" },
   vertex: bearer,
   foundry: { kind: "headers", headers: ["api-key", "key"] },
   openai: undefined,
+  "openai-responses": undefined,
   gemini: undefined,
 };

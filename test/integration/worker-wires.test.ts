@@ -5,6 +5,7 @@ import type {
   OpenaiProviderConfig,
   VertexProviderConfig,
 } from "#shared/config/schema.ts";
+import type { Outcome } from "#shared/messages/outcome.ts";
 import {
   errorOf,
   makeCall,
@@ -27,10 +28,10 @@ beforeEach(() => upstream.clear());
 const common = { headers: {}, connections: 4, threads: false } as const;
 const user = { role: "user", content: "hello" };
 
-function openai(): OpenaiProviderConfig {
+function openai(api: OpenaiProviderConfig["api"] = "chat"): OpenaiProviderConfig {
   const models = { [modelName]: "gpt-x" };
-  const api = { type: "openai", api: "chat", maxTokensField: "max_completion_tokens", apiKey: "k" } as const;
-  return { ...common, ...api, models, baseUrl: `${upstream.url}/v1` };
+  const members = { type: "openai", api, maxTokensField: "max_completion_tokens", apiKey: "k" } as const;
+  return { ...common, ...members, models, baseUrl: `${upstream.url}/v1` };
 }
 
 function gemini(): GeminiProviderConfig {
@@ -165,6 +166,21 @@ describe("another wire's answer", () => {
     expect(upstream.requests).toEqual([]);
   });
 
+  test("is counted where the API has a counter, and estimated from then on where the server lacks it", async () => {
+    upstream.next(
+      (exchange) => exchange.json(200, { object: "response.input_tokens", input_tokens: 7 }),
+      (exchange) => exchange.json(404, { detail: "Not Found" }),
+    );
+    await using harness = await open({ other: openai("responses") });
+    const body = { model: modelName, messages: [user] };
+    const count = (): Promise<Outcome> =>
+      harness.handler.invoke(makeCall({ body, operation: "count_tokens" }), makeContext());
+    expect(JSON.parse((await count()).body.toString())).toEqual({ input_tokens: 7 });
+    expect((await count()).notes).toContain("count_estimated");
+    expect((await count()).notes).toContain("count_estimated");
+    expect(upstream.requests.map(({ path }) => path)).toEqual(Array(2).fill("/v1/responses/input_tokens"));
+  });
+
   test("says in its body until when it takes nothing more", async () => {
     const details = [{ "@type": "type.googleapis.com/google.rpc.RetryInfo", retryDelay: "17s" }];
     upstream.onRequest((exchange) =>
@@ -238,9 +254,10 @@ describe("a conversation that another family has taken part in", () => {
       }).replace('"max_tokens":9', '"max_tokens" : 9'),
     );
 
-  test("goes to Claude without the other's reasoning, and says so in the trace", async () => {
+  const signatures = ["sluice:openai", "sluice:openai-responses:0a1b2c3d:rs_1:gAAA="];
+  test.each(signatures)("goes to Claude without the other's reasoning %s, and says so", async (signature) => {
     await using harness = await open({ anthropic: upstream.url });
-    const outcome = await harness.handler.invoke(makeCall({ bytes: bodyWith("sluice:openai") }), makeContext());
+    const outcome = await harness.handler.invoke(makeCall({ bytes: bodyWith(signature) }), makeContext());
     expect(outcome.notes).toContain("dropped: thinking of another model");
     expect(upstream.requests[0]?.body.toString()).not.toContain("thinking");
   });

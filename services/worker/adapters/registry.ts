@@ -5,6 +5,7 @@ import { createBedrockAdapter } from "./bedrock/adapter.ts";
 import { createFoundryAdapter } from "./foundry/adapter.ts";
 import { createGeminiAdapter } from "./gemini/adapter.ts";
 import { createOpenaiAdapter } from "./openai/adapter.ts";
+import { createResponsesAdapter } from "./openai-responses/adapter.ts";
 import { createVertexAdapter } from "./vertex/adapter.ts";
 import { createAwsCredentials } from "../credentials/aws.ts";
 import { createFoundryCredentials } from "../credentials/entra.ts";
@@ -23,10 +24,14 @@ const wires: { readonly [Type in ProviderType]: Wire<ConfigOf<Type>> } = {
   anthropic: { createAdapter: createAnthropicAdapter },
   bedrock: { createAdapter: createBedrockAdapter, createCredentials: createAwsCredentials },
   vertex: { createAdapter: createVertexAdapter, createCredentials: createGoogleCredentials },
-  openai: { createAdapter: createOpenaiAdapter },
+  openai: { createAdapter: createAdapterOfApi },
   gemini: { createAdapter: createGeminiAdapter, createCredentials: createGeminiCredentials },
   foundry: { createAdapter: createFoundryAdapter, createCredentials: createFoundryCredentials },
 };
+
+function createAdapterOfApi(config: ConfigOf<"openai">): Adapter {
+  return config.api === "responses" ? createResponsesAdapter(config) : createOpenaiAdapter(config);
+}
 
 function createGeminiCredentials(config: ConfigOf<"gemini">): CredentialSource | undefined {
   return config.api === "vertex" ? createGoogleCredentials(config) : undefined;

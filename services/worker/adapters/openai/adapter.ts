@@ -1,5 +1,4 @@
 import type { OpenaiProviderConfig } from "#shared/config/schema.ts";
-import { GatewayError } from "#shared/messages/error.ts";
 import type { Adapter } from "../adapter.ts";
 import { classifyEvent } from "../anthropic/classify.ts";
 import { classify, isStream } from "./classify.ts";
@@ -10,8 +9,6 @@ import { openaiWire } from "./wire.ts";
 
 /** Chat Completions, of OpenAI or any server that speaks it; everything is translated. */
 export function createOpenaiAdapter(config: OpenaiProviderConfig): Adapter {
-  if (config.api === "responses")
-    throw new GatewayError("internal", "The Responses API is not spoken yet: set api to chat.");
   const wire = openaiWire(config);
   return {
     origin: new URL(config.baseUrl).origin,

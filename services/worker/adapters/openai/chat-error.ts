@@ -72,6 +72,8 @@ const rowOfWord: Readonly<Record<string, Row>> = {
   overloaded_error: ["overloaded", 529],
   overloaded: ["overloaded", 529],
   service_unavailable: ["overloaded", 529],
+  server_is_overloaded: ["overloaded", 529],
+  slow_down: ["overloaded", 529],
   timeout: ["no_status", 504, "timed out there"],
 };
 
@@ -86,6 +88,18 @@ const rowOfVagueWord: Readonly<Record<string, Row>> = {
   server_error: ["server_error", 500],
   internal_server_error: ["server_error", 500],
 };
+
+/** By these words a response that failed tells what is wrong with the prompt. */
+const promptWords: ReadonlySet<string> = new Set(
+  (
+    "invalid_prompt bio_policy invalid_image invalid_image_format invalid_base64_image invalid_image_url " +
+    "image_too_large image_too_small image_parse_error image_content_policy_violation invalid_image_mode " +
+    "image_file_too_large unsupported_image_media_type empty_image_file failed_to_download_image image_file_not_found"
+  ).split(" "),
+);
+
+/** What only the account's owner can change, whatever status it comes with; another account may be served. */
+const ownersAffair = /organization must be verified/i;
 
 const rowOfStatus: Readonly<Record<number, Row>> = {
   401: ["credential_refused", 401],
@@ -118,10 +132,17 @@ function rowOf(error: ChatErrorFacts | undefined, answered: number | undefined):
   const status = answered ?? error?.status;
   const word = lookUp(rowOfWord, error);
   if (word) return word;
-  if (status === undefined) return lookUp(rowOfVagueWord, error) ?? ["server_error", 500];
+  if (ownersAffair.test(error?.message ?? "")) return ["forbidden", 403, "organization not verified"];
+  if (status === undefined) return rowOfWords(error);
   const row = rowOfStatus[status];
   if (row) return row;
   return status >= 500 ? ["server_error", status] : ["invalid_request", 400];
+}
+
+/** Where no status says anything. */
+function rowOfWords(error: ChatErrorFacts | undefined): Row {
+  const isPrompts = [...(error?.words ?? [])].some((word) => promptWords.has(word));
+  return isPrompts ? ["invalid_request", 400] : (lookUp(rowOfVagueWord, error) ?? ["server_error", 500]);
 }
 
 function lookUp(rows: Readonly<Record<string, Row>>, error: ChatErrorFacts | undefined): Row | undefined {
@@ -140,8 +161,25 @@ export function callerError(error: ChatErrorFacts | undefined, { type, status }:
   const message = error?.message ?? "";
   const isTooLong = error?.words.has("context_length_exceeded") === true || (status === 400 && tooLong.test(message));
   if (isTooLong) return { type: "invalid_request_error", message: tooLongMessage(message) };
+  if (error?.words.has("invalid_encrypted_content") === true)
+    return { type: "invalid_request_error", message: `Invalid \`signature\` in \`thinking\` block: ${message}` };
   if (type === "overloaded_error") return { type, message: "Overloaded" };
   return { type, message: message === "" ? "The provider gave no reason." : message };
+}
+
+const missingPath =
+  /^(?:resource )?not found\.?$|invalid url|(?:cannot|unknown|no such) (?:post|path|route|url|endpoint)/i;
+
+/** Whether a 404 is about the path, which the server does not have, rather than about a model. */
+export function isMissingPath(error: ChatErrorFacts | undefined): boolean {
+  return error === undefined || missingPath.test(error.message);
+}
+
+/** An error inside a stream; only of what is the caller's doing are the provider's words told. */
+export function streamError(error: ChatErrorFacts): AnswerError {
+  const trouble = troubleOf(error, undefined);
+  const isCallers = trouble.reason === "invalid_request";
+  return { type: trouble.type, message: isCallers ? callerError(error, trouble).message : "The provider failed." };
 }
 
 /** Clients look for these words to know that they have to compact. */

@@ -10,6 +10,7 @@ describe("an error", () => {
     [400, error({ message: "m", code: "model_not_found" }), "not_found", 404],
     [401, error({ message: "m", code: "invalid_api_key" }), "credential_refused", 401],
     [402, error({ message: "Insufficient Balance" }), "account_exhausted", 402],
+    [400, error({ message: "Your organization must be verified to use this.", code: "unsupported" }), "forbidden", 403],
     [403, error({ message: "m", code: "unsupported_country_region_territory" }), "forbidden", 403],
     [404, error({ message: "m", code: "model_not_found" }), "not_found", 404],
     [404, "<html>", "not_found", 404],
@@ -33,6 +34,9 @@ describe("an error", () => {
     [200, error({ message: "m", code: 429 }), "rate_limited", 429],
     [200, error({ message: "m", type: "insufficient_quota" }), "account_exhausted", 402],
     [200, error({ message: "m", type: "server_error" }), "server_error", 500],
+    [200, error({ message: "m", code: "invalid_prompt" }), "invalid_request", 400],
+    [200, error({ message: "m", code: "image_too_small" }), "invalid_request", 400],
+    [200, error({ message: "m", code: "server_is_overloaded" }), "overloaded", 529],
     [200, JSON.stringify([{ error: { message: "m", code: 503 } }]), "overloaded", 529],
     [200, JSON.stringify({ object: "error", message: "m", code: 400 }), "invalid_request", 400],
     [200, JSON.stringify({ error: "down" }), "server_error", 500],
@@ -72,6 +76,16 @@ describe("an error", () => {
   test.each([401, 402, 403, 429, 500])("our account's troubles and the provider's words stay with us: %i", (status) => {
     expect(answerOf(status, error({ message: "key sk-123" }))).toBeUndefined();
   });
+});
+
+test.each([
+  ["no document", "<html>", false],
+  ["a bare word", JSON.stringify({ detail: "Not Found" }), false],
+  ["an address", error({ message: "Invalid URL (POST /v1/x)", type: "invalid_request_error" }), false],
+  ["a model", error({ message: "The model `m` does not exist", code: "model_not_found" }), true],
+])("a 404 that names %s is told to the caller only where it is about the model", (_, body, isTold) => {
+  const { answer } = classify({ status: 404, headers: {} }, Buffer.from(body));
+  expect(answer !== undefined).toBe(isTold);
 });
 
 describe("a limit", () => {

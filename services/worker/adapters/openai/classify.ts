@@ -1,7 +1,7 @@
 import { isEncoded } from "../anthropic/is-encoded.ts";
 import type { Failure, UpstreamHead } from "../adapter.ts";
 import { errorAnswer } from "../translate/error-answer.ts";
-import { callerError, readChatError, troubleOf, type ChatErrorFacts } from "./chat-error.ts";
+import { callerError, isMissingPath, readChatError, troubleOf, type ChatErrorFacts } from "./chat-error.ts";
 import { isFailedFinish, readFinish } from "./chat-end.ts";
 import { isFields } from "../translate/reading.ts";
 
@@ -36,12 +36,12 @@ function failureOf(error: ChatErrorFacts | undefined, status: number | undefined
     ...(trouble.detail === undefined ? undefined : { detail: trouble.detail }),
     ...(retryAt === undefined ? undefined : { retryAt }),
     // Our own account's troubles are none of the caller's business.
-    ...(mayTell(trouble.reason) ? { answer: errorAnswer(callerError(error, trouble)) } : undefined),
+    ...(mayTell(trouble.reason, error) ? { answer: errorAnswer(callerError(error, trouble)) } : undefined),
   };
 }
 
-function mayTell(reason: Failure["reason"]): boolean {
-  return reason === "invalid_request" || reason === "not_found";
+function mayTell(reason: Failure["reason"], error: ChatErrorFacts | undefined): boolean {
+  return reason === "invalid_request" || (reason === "not_found" && !isMissingPath(error));
 }
 
 function readError(body: Buffer): ChatErrorFacts | undefined {

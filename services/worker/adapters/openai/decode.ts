@@ -3,7 +3,7 @@ import type { DecodeContext, MessagesAnswer, UpstreamHead } from "../adapter.ts"
 import { messageIdOf } from "../translate/answer-parts.ts";
 import { estimateInputTokens } from "../translate/estimate-input.ts";
 import { foreignSignature } from "../translate/foreign-thinking.ts";
-import { isFields, type Fields } from "../translate/reading.ts";
+import { isFields, parseFields, type Fields } from "../translate/reading.ts";
 import { wholeMessage, type WholePart as AnyPart } from "../translate/whole-message.ts";
 import {
   answerEnd,
@@ -26,7 +26,7 @@ type WholePart =
 /** A whole completion as a Message; undefined for errors, pages and half documents, whatever their status. */
 export function decode(context: DecodeContext, head: UpstreamHead, body: Buffer): MessagesAnswer | undefined {
   if (head.status < 200 || head.status >= 300 || isEncoded(head)) return undefined;
-  const completion = parse(body);
+  const completion = parseFields(body);
   const choice = completion && readChoice(completion);
   if (!choice) return undefined;
   const { message, finish } = choice;
@@ -63,15 +63,6 @@ function readChoice({ choices, error }: Fields): Choice | undefined {
   if (error || !isFields(choice) || !isFields(choice["message"]) || choice["error"]) return undefined;
   const finish = readFinish(choice) ?? { reason: "stop" };
   return isFailedFinish(finish) ? undefined : { message: choice["message"], finish };
-}
-
-function parse(body: Buffer): Fields | undefined {
-  try {
-    const value: unknown = JSON.parse(body.toString("utf8"));
-    return isFields(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function readParts(message: Fields, context: DecodeContext): WholePart[] {

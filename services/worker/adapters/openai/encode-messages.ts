@@ -1,13 +1,20 @@
 import { readForeignSignature } from "../translate/foreign-thinking.ts";
 import type { MessagesRequest, Turn } from "../translate/messages-request.ts";
-import type { Block, DocumentBlock, ImageBlock, ToolResultBlock } from "../translate/read-blocks.ts";
+import type { Block, ToolResultBlock } from "../translate/read-blocks.ts";
 import type { Fields, Reading } from "../translate/reading.ts";
+import { encodeParts, type PartWords } from "./encode-parts.ts";
 import { wireToolId, wireToolName } from "./tool-names.ts";
 
 export interface MessagesContext {
   readonly reading: Reading;
   readonly echoesReasoning: boolean;
 }
+
+const words: PartWords = {
+  text: (text) => ({ type: "text", text }),
+  image: (url) => ({ type: "image_url", image_url: { url } }),
+  file: (file) => ({ type: "file", file }),
+};
 
 /** A message of the Chat wire. */
 export type ChatMessage = Fields;
@@ -79,9 +86,9 @@ function encodeUser(blocks: readonly Block[], reading: Reading): ChatMessage[] {
     const { text, attached } = splitResult(block, reading);
     messages.push({ role: "tool", tool_call_id: wireToolId(block.toolUseId), content: text });
     if (attached.length > 0)
-      parts.push(textPart(`Attached to the result of ${wireToolId(block.toolUseId)}:`), ...attached);
+      parts.push(words.text(`Attached to the result of ${wireToolId(block.toolUseId)}:`), ...attached);
   }
-  for (const block of blocks) if (block.type !== "tool_result") parts.push(...encodeParts(block, reading));
+  for (const block of blocks) if (block.type !== "tool_result") parts.push(...encodeParts(block, reading, words));
   if (parts.length === 0) return messages;
   const [only] = parts;
   const isPlain = parts.length === 1 && only?.["type"] === "text";
@@ -94,42 +101,9 @@ function splitResult(
   { blocks, isError }: ToolResultBlock,
   reading: Reading,
 ): { readonly text: string; readonly attached: readonly Fields[] } {
-  const parts = blocks.flatMap((block) => encodeParts(block, reading));
+  const parts = blocks.flatMap((block) => encodeParts(block, reading, words));
   const attached = parts.filter((part) => part["type"] !== "text");
   const texts = parts.filter((part) => part["type"] === "text").map((part) => String(part["text"]));
   const text = texts.length === 0 && attached.length > 0 ? "The result is attached below." : texts.join("\n");
   return { text: isError ? `Error: ${text}` : text, attached };
-}
-
-function encodeParts(block: Block, reading: Reading): Fields[] {
-  if (block.type === "text") return [textPart(block.text)];
-  if (block.type === "image") return [{ type: "image_url", image_url: { url: imageUrl(block) } }];
-  if (block.type === "document") return encodeDocument(block, reading);
-  if (block.type === "search_result") return [textPart([block.title, block.source, ...block.texts].join("\n"))];
-  return reading.refuse(block.path, `\`${block.type}\` is no content of the user`);
-}
-
-function imageUrl({ source }: ImageBlock): string {
-  return source.type === "url" ? source.url : `data:${source.mediaType};base64,${source.data}`;
-}
-
-function encodeDocument({ source, title, context, path }: DocumentBlock, reading: Reading): Fields[] {
-  const heading = [title, context].filter((line) => line !== undefined).join("\n");
-  const headed = heading === "" ? [] : [textPart(heading)];
-  if (source.type === "content") return [...headed, ...source.blocks.flatMap((block) => encodeParts(block, reading))];
-  if (source.type === "url")
-    return reading.refuse(`${path}.source`, "this model's provider takes documents by their bytes only, not by URL");
-  if (source.mediaType !== "application/pdf")
-    return reading.refuse(`${path}.source.media_type`, "Input should be application/pdf");
-  const file_data = `data:application/pdf;base64,${source.data}`;
-  return [...headed, { type: "file", file: { filename: fileName(title), file_data } }];
-}
-
-function fileName(title: string | undefined): string {
-  const name = title?.replaceAll(/[^\w .-]/g, "_") ?? "document";
-  return name.toLowerCase().endsWith(".pdf") ? name : `${name}.pdf`;
-}
-
-function textPart(text: string): Fields {
-  return { type: "text", text };
 }

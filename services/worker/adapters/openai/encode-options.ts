@@ -27,26 +27,38 @@ function encodeChoice(choice: MessagesRequest["toolChoice"]): unknown {
   return choice?.type === "any" ? "required" : choice?.type;
 }
 
-function encodeTool({ name, description, schema, strict }: Tool, reading: Reading): Fields {
+function encodeTool(tool: Tool, reading: Reading): Fields {
+  const { strict, ...described } = encodeFunction(tool, reading);
+  return { type: "function", function: { ...described, ...(strict ? { strict } : undefined) } };
+}
+
+/** A tool as every API of OpenAI's describes a function. */
+export function encodeFunction(
+  { name, description, schema, strict }: Tool,
+  reading: Reading,
+): Fields & { readonly strict: boolean } {
   const fits = strict && isStrictSchema(schema);
   if (strict && !fits) reading.adapt("strict tool without strict mode");
   return {
-    type: "function",
-    function: {
-      name: wireToolName(name),
-      ...present("description", description),
-      // An object schema without properties is refused.
-      parameters: schema["properties"] === undefined ? { ...schema, properties: {} } : schema,
-      ...(fits ? { strict: true } : undefined),
-    },
+    name: wireToolName(name),
+    ...present("description", description),
+    // An object schema without properties is refused.
+    parameters: schema["properties"] === undefined ? { ...schema, properties: {} } : schema,
+    strict: fits,
   };
 }
 
-export function encodeFormat({ format }: MessagesRequest, { reading }: OptionsContext): Fields {
-  if (format === undefined) return {};
+export function encodeFormat(request: MessagesRequest, { reading }: OptionsContext): Fields {
+  const format = encodeSchema(request, reading);
+  return format ? { response_format: { type: "json_schema", json_schema: format } } : {};
+}
+
+/** The schema that the answer has to follow, with a name as the wire wants it; undefined where none was asked for. */
+export function encodeSchema({ format }: MessagesRequest, reading: Reading): Fields | undefined {
+  if (format === undefined) return undefined;
   const strict = isStrictSchema(format);
   if (!strict) reading.adapt("output_config.format without strict mode");
-  return { response_format: { type: "json_schema", json_schema: { name: "answer", schema: format, strict } } };
+  return { name: "answer", schema: format, strict };
 }
 
 /** Models of another family get no sampling parameters that they are known to refuse. */
@@ -70,7 +82,7 @@ export function encodeStop({ stopSequences }: MessagesRequest, { reading, model 
 }
 
 const reasons = /^(?:o\d|gpt-5)/;
-const neverReasons = /^(?:gpt-[34]|chatgpt-4)/;
+const neverReasons = /^(?:gpt-[34]|chatgpt-4|gpt-5(?:\.\d+)?-chat)/;
 const stopless = /^o[34]/;
 
 /** Tokens of thinking to words of effort. */
@@ -83,18 +95,25 @@ const efforts: readonly (readonly [fromTokens: number, effort: string])[] = [
 
 /** `reasoning_effort`, of the effort that was asked for, else of the thinking. */
 export function encodeEffort(request: MessagesRequest, context: OptionsContext): Fields {
-  const effort = effortOf(request, context);
-  if (effort === undefined) return {};
-  if (context.reading.adapts && neverReasons.test(lastSegment(context.model))) {
-    context.reading.adapt("thinking and effort left out");
-    return {};
-  }
-  return { reasoning_effort: effort };
+  if (request.thinking?.display !== undefined) context.reading.drop("thinking.display");
+  return present("reasoning_effort", effortOf(request, context));
 }
 
-function effortOf({ effort, thinking }: MessagesRequest, { reading, model }: OptionsContext): string | undefined {
+/** In the vendor's word; undefined where it is left to the model. */
+export function effortOf(request: MessagesRequest, context: OptionsContext): string | undefined {
+  const effort = askedEffort(request, context);
+  if (effort === undefined || !context.reading.adapts || mayReason(context.model)) return effort;
+  context.reading.adapt("thinking and effort left out");
+  return undefined;
+}
+
+/** False for models that are known to refuse whatever is said of reasoning. */
+export function mayReason(model: string): boolean {
+  return !neverReasons.test(lastSegment(model));
+}
+
+function askedEffort({ effort, thinking }: MessagesRequest, { reading, model }: OptionsContext): string | undefined {
   if (thinking?.type === "off") return effortOfNone(reading, lastSegment(model));
-  if (thinking?.display !== undefined) reading.drop("thinking.display");
   if (effort !== undefined) return effort;
   if (thinking === undefined) return undefined;
   const { budget } = thinking;
@@ -105,9 +124,10 @@ function effortOf({ effort, thinking }: MessagesRequest, { reading, model }: Opt
 
 /** Only some models can be told not to reason, and each by its own word. */
 function effortOfNone(reading: Reading, model: string): string | undefined {
+  if (neverReasons.test(model)) return undefined;
   if (/^gpt-5\.\d/.test(model)) return "none";
   if (/^gpt-5(?:-|$)/.test(model)) return "minimal";
-  if (!neverReasons.test(model)) reading.adapt("thinking left to the model");
+  reading.adapt("thinking left to the model");
   return undefined;
 }
 

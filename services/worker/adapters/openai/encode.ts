@@ -1,11 +1,10 @@
 import { GatewayError } from "#shared/messages/error.ts";
 import type { AdapterTarget, ProviderCall, UpstreamRequest } from "../adapter.ts";
-import { mergeHeaders } from "../merge-headers.ts";
 import { readMessagesRequest, type MessagesRequest } from "../translate/messages-request.ts";
 import type { Fields, Reading } from "../translate/reading.ts";
 import { encodeMessages } from "./encode-messages.ts";
 import { encodeEffort, encodeFormat, encodeSampling, encodeStop, encodeTools } from "./encode-options.ts";
-import type { OpenaiWire } from "./wire.ts";
+import { requestHeaders, type OpenaiWire } from "./wire.ts";
 
 /** The call as a Chat Completions request. */
 export function encode(wire: OpenaiWire, call: ProviderCall, target: AdapterTarget): UpstreamRequest {
@@ -14,7 +13,7 @@ export function encode(wire: OpenaiWire, call: ProviderCall, target: AdapterTarg
   const body = encodeBody(wire, { request, reading, model: target.model, stream: call.stream });
   return {
     path: `${wire.pathPrefix}/chat/completions${wire.query}`,
-    headers: encodeHeaders(wire, call.stream),
+    headers: requestHeaders(wire, call.stream),
     body: [Buffer.from(JSON.stringify(body))],
     ...(reading.notes.length > 0 ? { notes: reading.notes } : undefined),
   };
@@ -41,16 +40,4 @@ function encodeBody(wire: OpenaiWire, { request, reading, model, stream }: Chat)
     ...encodeEffort(request, context),
     ...(stream ? { stream: true, stream_options: { include_usage: true } } : undefined),
   };
-}
-
-function encodeHeaders(wire: OpenaiWire, stream: boolean): string[] {
-  return mergeHeaders(wire.fixedHeaders, [
-    "content-type",
-    "application/json",
-    "accept",
-    stream ? "text/event-stream" : "application/json",
-    // What is decoded as it comes must not be compressed.
-    "accept-encoding",
-    "identity",
-  ]);
 }

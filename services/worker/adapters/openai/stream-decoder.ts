@@ -13,7 +13,7 @@ import {
   stopSequencesOf,
   type ChatFinish,
 } from "./chat-end.ts";
-import { callerError, readChatError, troubleOf, type ChatErrorFacts } from "./chat-error.ts";
+import { readChatError, streamError, type ChatErrorFacts } from "./chat-error.ts";
 import { estimatedUsage, readChatUsage } from "./chat-usage.ts";
 import { reasoningSignature } from "./decode.ts";
 import { ToolFragments } from "./tool-fragments.ts";
@@ -139,8 +139,6 @@ class ChunkReader {
   }
 
   #fail(error: ChatErrorFacts): void {
-    const trouble = troubleOf(error, undefined);
-    const told = trouble.reason === "invalid_request" ? callerError(error, trouble).message : "The provider failed.";
-    this.#events.fail({ type: trouble.type, message: told });
+    this.#events.fail(streamError(error));
   }
 }

@@ -31,3 +31,16 @@ function fixedHeadersOf({ apiKey, headers, organization }: OpenaiProviderConfig)
     ...(organization === undefined ? [] : ["openai-organization", organization]),
   ]);
 }
+
+/** Of a request with a JSON body. @param stream whether events are asked for */
+export function requestHeaders(wire: OpenaiWire, stream: boolean): string[] {
+  return mergeHeaders(wire.fixedHeaders, [
+    "content-type",
+    "application/json",
+    "accept",
+    stream ? "text/event-stream" : "application/json",
+    // What is decoded as it comes must not be compressed.
+    "accept-encoding",
+    "identity",
+  ]);
+}

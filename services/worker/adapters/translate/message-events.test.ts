@@ -50,6 +50,27 @@ test("a later call goes out as soon as the one before it is complete", () => {
   expect(events.take()?.toString()).toContain('"partial_json":"{\\"y\\""');
 });
 
+test("what is separate is a block of its own, signed by itself", () => {
+  const events = create();
+  events.thinking("one");
+  events.sign("s1");
+  events.separate();
+  events.thinking("two");
+  events.separate();
+  events.sign("s3");
+  events.text("a");
+  events.text("b");
+  events.separate();
+  events.text("c");
+  expect(contentOf(events)).toEqual([
+    { type: "thinking", thinking: "one", signature: "s1" },
+    { type: "thinking", thinking: "two", signature: "sluice:test" },
+    { type: "thinking", thinking: "", signature: "s3" },
+    { type: "text", text: "ab", citations: null },
+    { type: "text", text: "c", citations: null },
+  ]);
+});
+
 test("a text of nothing but space makes no block", () => {
   const events = create();
   events.text("\n\n");
@@ -129,6 +150,7 @@ const verb = fc.oneof(
   fc.record({ verb: fc.constant("start"), key: fc.nat(3), piece: fc.constant("f") }),
   fc.record({ verb: fc.constant("args"), key: fc.nat(3), piece: fc.constantFrom("{", "}", '"x":1', "{}", " ", "") }),
   fc.record({ verb: fc.constant("ping"), piece: fc.constant("") }),
+  fc.record({ verb: fc.constant("separate"), piece: fc.constant("") }),
   fc.record({ verb: fc.constant("take"), piece: fc.constant("") }),
 );
 
@@ -138,6 +160,7 @@ function play(events: MessageEvents, item: { verb: string; piece: string; key?: 
   else if (verb === "thinking") events.thinking(piece);
   else if (verb === "sign") events.sign(piece);
   else if (verb === "ping") events.ping();
+  else if (verb === "separate") events.separate();
   else if (verb === "start") events.toolStart({ key, id: `t${key}`, name: "f" });
   else events.toolArgs(key, piece);
 }

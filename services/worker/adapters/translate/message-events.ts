@@ -20,6 +20,8 @@ export interface MessageEvents {
   begin(): void;
   text(piece: string): void;
   thinking(piece: string): void;
+  /** What comes next begins a block of its own, even if it is of the same kind as what came last. */
+  separate(): void;
   /** Signs the reasoning that is open, or an empty one in its place: carries what the wire wants back. */
   sign(signature: string): void;
   toolStart(tool: ToolStart): void;
@@ -54,6 +56,7 @@ class Emitter implements MessageEvents {
   #queue: PendingBlock[] = [];
   #opened = false;
   #index = 0;
+  #isSeparate = false;
   readonly #keys = new Set<ToolStart["key"]>();
 
   constructor(options: MessageEventsOptions) {
@@ -83,10 +86,13 @@ class Emitter implements MessageEvents {
     if (piece !== "") this.#append("thinking", piece);
   }
 
+  separate(): void {
+    this.#isSeparate = true;
+  }
+
   sign(signature: string): void {
     if (this.ended) return;
-    const last = this.#queue.at(-1);
-    const block = last?.kind === "thinking" ? last : this.#push(pendingThinking(signature));
+    const block = this.#last("thinking") ?? this.#push(pendingThinking(signature));
     block.sign?.(signature);
     this.#advance();
   }
@@ -140,14 +146,20 @@ class Emitter implements MessageEvents {
 
   #append(kind: "text" | "thinking", piece: string): void {
     if (this.ended) return;
-    const last = this.#queue.at(-1);
     const make = kind === "text" ? pendingText : (): PendingBlock => pendingThinking(this.#options.signature);
-    (last?.kind === kind ? last : this.#push(make())).append(piece);
+    (this.#last(kind) ?? this.#push(make())).append(piece);
     this.#advance();
+  }
+
+  /** The last block, if what comes next goes on with it. */
+  #last(kind: PendingBlock["kind"]): PendingBlock | undefined {
+    const last = this.#queue.at(-1);
+    return last?.kind === kind && !this.#isSeparate ? last : undefined;
   }
 
   #push(block: PendingBlock): PendingBlock {
     this.begin();
+    this.#isSeparate = false;
     this.#queue.push(block);
     return block;
   }

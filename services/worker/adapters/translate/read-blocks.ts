@@ -37,7 +37,7 @@ export interface ToolResultBlock extends Placed {
   readonly isError: boolean;
   readonly blocks: readonly Block[];
 }
-interface ThinkingBlock extends Placed {
+export interface ThinkingBlock extends Placed {
   readonly type: "thinking";
   readonly thinking: string;
   readonly signature: string;

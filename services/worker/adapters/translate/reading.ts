@@ -76,6 +76,16 @@ export function isFields(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** A JSON document's members; undefined for what is none. */
+export function parseFields(body: Buffer): Fields | undefined {
+  try {
+    const value: unknown = JSON.parse(body.toString("utf8"));
+    return isFields(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 export function isAbsent(value: unknown): value is undefined | null {
   return value === undefined || value === null;
 }
