@@ -6,7 +6,8 @@ import { GatewayError } from "#shared/messages/error.ts";
 import type { Adapter, DecodeContext, ProviderCall } from "../../services/worker/adapters/adapter.ts";
 import { createVoice } from "../../services/worker/adapters/registry.ts";
 import { readCases } from "./fixture-case.ts";
-import { cover, messagesRequest, type Coverage } from "./messages-arbitrary.ts";
+import { everyKind, messagesRequest } from "./messages-arbitrary.ts";
+import { cover, requestKinds, type Coverage } from "./request-kinds.ts";
 import { grammarFaults } from "./stream-grammar.ts";
 import { configs, credentials } from "./wires.ts";
 
@@ -17,7 +18,7 @@ const models: { readonly [Type in ProviderType]: readonly string[] } = {
   vertex: ["claude-opus-4-8"],
   foundry: ["claude-opus-4-8"],
   openai: ["gpt-6", "gpt-4.1", "deepseek-v4"],
-  gemini: ["gemini-3-pro", "gemini-2.5-flash"],
+  gemini: ["gemini-3-pro", "gemini-2.5-flash", "gemini-2.0-flash"],
 };
 const runs = { numRuns: 300 };
 
@@ -47,7 +48,7 @@ describe("a valid request", () => {
     const given = { credential: credentials[type], now: 0 };
     const coverage: Coverage = new Map();
     const outcomes = { said: 0, refused: 0 };
-    const asked = [...models[type], "claude-opus-4-8"];
+    const asked = models[type].flatMap((model) => [model, "claude-opus-4-8"]);
     const property = fc.property(messagesRequest(asked), fc.constantFrom(...models[type]), (request, model) => {
       cover(request, coverage);
       try {
@@ -63,13 +64,12 @@ describe("a valid request", () => {
         outcomes.refused += 1;
       }
     });
-    fc.assert(property, runs);
+    const examples = everyKind(asked).map((request): [object, string] => [request, models[type][0] ?? ""]);
+    fc.assert(property, { numRuns: examples.length + 300, examples });
     expect(outcomes.said).toBeGreaterThan(0);
-    const kinds = [...coverage].toSorted(([a], [b]) => a.localeCompare(b));
-    expect(kinds.length).toBeGreaterThan(50);
-    process.stdout.write(
-      `${type}: ${outcomes.said} said, ${outcomes.refused} refused; ${kinds.map(([kind, n]) => `${kind} ${n}`).join(", ")}\n`,
-    );
+    const kinds = requestKinds.map((kind) => `${kind} ${coverage.get(kind) ?? 0}`);
+    process.stdout.write(`${type}: ${outcomes.said} said, ${outcomes.refused} refused; ${kinds.join(", ")}\n`);
+    expect(requestKinds.filter((kind) => !coverage.has(kind))).toEqual([]);
   });
 });
 
