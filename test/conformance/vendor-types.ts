@@ -31,6 +31,10 @@ export type VertexMessages = Omit<Body<Parameters<AnthropicVertex["beta"]["messa
   VertexVersion;
 export type VertexCount = Body<Parameters<AnthropicVertex["beta"]["messages"]["countTokens"]>[0]> & VertexVersion;
 
+/** What callers get; an SDK's stream parser puts a message together of such events. */
+export type Message = Anthropic.Message;
+export type StreamEvent = Anthropic.RawMessageStreamEvent;
+
 export type OpenaiChat = OpenAI.ChatCompletionCreateParams;
 
 /** On the wire an enum is its word. */
