@@ -1,10 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
-import type {
-  BedrockProviderConfig,
-  GeminiProviderConfig,
-  OpenaiProviderConfig,
-  VertexProviderConfig,
-} from "#shared/config/schema.ts";
+import type { BedrockProviderConfig, GeminiProviderConfig, OpenaiProviderConfig } from "#shared/config/schema.ts";
 import {
   errorOf,
   makeCall,
@@ -42,11 +37,6 @@ function bedrock(): BedrockProviderConfig {
   const models = { [modelName]: "global.anthropic.claude-opus-4-8" };
   const where = { type: "bedrock", api: "invoke", region: "us-east-1", apiKey: "k" } as const;
   return { ...common, ...where, models, baseUrl: upstream.url };
-}
-
-function vertex(given: Partial<VertexProviderConfig> = {}): VertexProviderConfig {
-  const where = { type: "vertex", project: "acme", region: "global" } as const;
-  return { ...common, ...where, models: {}, baseUrl: upstream.url, ...given };
 }
 
 function open(
@@ -88,24 +78,6 @@ describe("what a wire cannot say", () => {
     expect(errorOf(outcome).type).toBe("invalid_request_error");
     expect(errorOf(outcome).message).toMatch(/^messages\.0/);
     expect(upstream.requests).toEqual([]);
-  });
-});
-
-describe("a credential that is not to be had", () => {
-  const lost = (): VertexProviderConfig => vertex({ credentialsFile: "/nowhere/google.json" });
-
-  test("sends the call to the next target", async () => {
-    await using harness = await open({ cloud: lost(), second: upstream.url });
-    const outcome = await harness.handler.invoke(makeCall(), makeContext());
-    expect(reasonsOf(outcome)).toEqual(["no_credential", "ok"]);
-  });
-
-  test("is the gateway's fault where there is none", async () => {
-    await using harness = await open({ cloud: lost() });
-    const outcome = await harness.handler.invoke(makeCall(), makeContext());
-    expect(outcome.status).toBe(502);
-    expect(errorOf(outcome)).toMatchObject({ type: "api_error" });
-    expect(JSON.stringify(outcome.attempts)).not.toContain("nowhere");
   });
 });
 
