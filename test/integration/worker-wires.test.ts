@@ -79,6 +79,39 @@ describe("what a wire cannot say", () => {
     expect(errorOf(outcome).message).toMatch(/^messages\.0/);
     expect(upstream.requests).toEqual([]);
   });
+
+  const search = { type: "web_search_20250305", name: "web_search" };
+  const asksForSearch = { model: modelName, max_tokens: 9, messages: [user], tools: [search] };
+  const picture = { type: "image", source: { type: "url", url: "https://example.com/a.png" } };
+
+  test.each([
+    ["a tool that runs at the provider", asksForSearch, "tools.0"],
+    [
+      "a picture that it has to fetch",
+      { model: modelName, max_tokens: 9, messages: [{ role: "user", content: [picture] }] },
+      "messages.0.content.0.source",
+    ],
+  ])("%s is not asked of a cloud that has none", async (_, asked, path) => {
+    await using harness = await open({ aws: bedrock(), second: upstream.url });
+    const outcome = await harness.handler.invoke(makeCall({ body: asked }), makeContext());
+    expect(outcome).toMatchObject({ status: 200, provider: "second" });
+    expect(outcome.attempts[0]).toMatchObject({ provider: "aws", detail: `cannot be said there: ${path}` });
+    expect(JSON.parse(upstream.requests[0]?.body.toString() ?? "")).toEqual(asked);
+    await using alone = await open({ aws: bedrock() });
+    const refused = await alone.handler.invoke(makeCall({ body: asked }), makeContext());
+    expect(refused.status).toBe(400);
+    expect(errorOf(refused)).toMatchObject({ type: "invalid_request_error" });
+    expect(errorOf(refused).message).toContain(`${path}: `);
+    expect(upstream.requests).toHaveLength(1);
+  });
+
+  test("a caller who may wait gets the limit of the target that can, not a refusal of the one that cannot", async () => {
+    upstream.onRequest((exchange) => exchange.error(429, { headers: { "retry-after": "30" } }));
+    await using harness = await open({ second: upstream.url, aws: bedrock() });
+    const outcome = await harness.handler.invoke(makeCall({ body: asksForSearch }), makeContext());
+    expect(reasonsOf(outcome)).toEqual(["rate_limited", "invalid_request"]);
+    expect(outcome.status).toBe(429);
+  });
 });
 
 describe("another wire's answer", () => {
@@ -223,6 +256,22 @@ describe("a conversation that another family has taken part in", () => {
     await harness.handler.invoke(makeCall({ bytes }), makeContext());
     expect(upstream.requests[0]?.body).toEqual(bytes);
   });
+});
+
+test("a model that stands in goes on without the tool that the asked one's cloud has not, but not without a picture", async () => {
+  const asked = "claude-haiku-4-5";
+  await using harness = await open({ aws: bedrock() }, [asked]);
+  const tools = [{ type: "web_search_20250305", name: "web_search" }];
+  const picture = { type: "image", source: { type: "url", url: "https://example.com/a.png" } };
+  const invoke = (body: object): ReturnType<typeof harness.handler.invoke> => {
+    const head = { model: asked, wishes: { models: [modelName] } };
+    return harness.handler.invoke(makeCall({ body: { model: asked, max_tokens: 9, ...body }, head }), makeContext());
+  };
+  const outcome = await invoke({ messages: [user], tools });
+  expect(outcome).toMatchObject({ status: 200, model: modelName });
+  expect(outcome.notes).toContain("dropped: tool web_search_20250305");
+  expect(JSON.parse(upstream.requests[0]?.body.toString() ?? "")).not.toHaveProperty("tools");
+  expect((await invoke({ messages: [{ role: "user", content: [picture] }] })).status).toBe(400);
 });
 
 test("a model that stands in is spared what it would refuse; the same model elsewhere gets the caller's bytes", async () => {
