@@ -43,15 +43,21 @@ export function findLack(uses: readonly Use[], wire: string): Use | undefined {
   return uses.find(({ kind }) => !hasWire(kind, wire));
 }
 
-const sources = ['"type":"url"', '"type": "url"', '"file_id"'];
-const traces = [...tools.map(([prefix]) => `"${prefix}`), ...sources].map((text) => Buffer.from(text));
+const bytesOf = (text: string): Buffer => Buffer.from(text);
+/** What printers of JSON write for it; what is spaced otherwise is left to the provider. */
+const otherTraces = ['"mcp_toolset"', '"type":"url"', '"type": "url"', '"file_id"'].map(bytesOf);
+/** In every dated type. A search for this alone takes next to no time. */
+const dated = bytesOf("_202");
+const datedTraces = tools.map(([prefix]) => bytesOf(`"${prefix}`));
 
-/**
- * What a checked body asks for that not every wire has. A body without a trace of it, as printers of JSON write it, is
- * searched and not read: what is spaced otherwise is left to the provider.
- */
+function mayHoldUses(body: Buffer): boolean {
+  const holds = (trace: Buffer): boolean => body.includes(trace);
+  return otherTraces.some(holds) || (body.includes(dated) && datedTraces.some(holds));
+}
+
+/** What a checked body asks for that not every wire has. A body without a trace of it is searched and not read. */
 export function readUses(body: Buffer): readonly Use[] {
-  if (!traces.some((trace) => body.includes(trace))) return [];
+  if (!mayHoldUses(body)) return [];
   const { tools: offered, messages } = JSON.parse(body.toString("utf8")) as Fields;
   return [...usesOfTools(offered), ...listOf(messages).flatMap((message, index) => usesOfMessage(message, index))];
 }
