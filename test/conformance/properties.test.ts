@@ -7,7 +7,8 @@ import { readResponsesRequest } from "../../services/simulator/wires/openai-resp
 import type { Adapter, DecodeContext, ProviderCall, UpstreamRequest } from "../../services/worker/adapters/adapter.ts";
 import { createVoice } from "../../services/worker/adapters/registry.ts";
 import { readCases } from "./fixture-case.ts";
-import { cover, messagesRequest, type Coverage } from "./messages-arbitrary.ts";
+import { everyKind, messagesRequest } from "./messages-arbitrary.ts";
+import { cover, requestKinds, type Coverage } from "./request-kinds.ts";
 import { grammarFaults } from "./stream-grammar.ts";
 import { configs, credentials, wireNames, type WireName } from "./wires.ts";
 
@@ -19,7 +20,7 @@ const models: { readonly [Type in WireName]: readonly string[] } = {
   foundry: ["claude-opus-4-8"],
   openai: ["gpt-6", "gpt-4.1", "deepseek-v4"],
   "openai-responses": ["gpt-6", "gpt-4.1", "gpt-5-mini"],
-  gemini: ["gemini-3-pro", "gemini-2.5-flash"],
+  gemini: ["gemini-3-pro", "gemini-2.5-flash", "gemini-2.0-flash"],
 };
 type Json = Readonly<Record<string, unknown>>;
 
@@ -51,7 +52,7 @@ describe("a valid request", () => {
     const given = { credential: credentials[type], now: 0 };
     const coverage: Coverage = new Map();
     const outcomes = { said: 0, refused: 0 };
-    const asked = [...models[type], "claude-opus-4-8"];
+    const asked = models[type].flatMap((model) => [model, "claude-opus-4-8"]);
     const property = fc.property(messagesRequest(asked), fc.constantFrom(...models[type]), (request, model) => {
       cover(request, coverage);
       try {
@@ -67,13 +68,12 @@ describe("a valid request", () => {
         outcomes.refused += 1;
       }
     });
-    fc.assert(property, runs);
+    const examples = everyKind(asked).map((request): [object, string] => [request, models[type][0] ?? ""]);
+    fc.assert(property, { numRuns: examples.length + 300, examples });
     expect(outcomes.said).toBeGreaterThan(0);
-    const kinds = [...coverage].toSorted(([a], [b]) => a.localeCompare(b));
-    expect(kinds.length).toBeGreaterThan(50);
-    process.stdout.write(
-      `${type}: ${outcomes.said} said, ${outcomes.refused} refused; ${kinds.map(([kind, n]) => `${kind} ${n}`).join(", ")}\n`,
-    );
+    const kinds = requestKinds.map((kind) => `${kind} ${coverage.get(kind) ?? 0}`);
+    process.stdout.write(`${type}: ${outcomes.said} said, ${outcomes.refused} refused; ${kinds.join(", ")}\n`);
+    expect(requestKinds.filter((kind) => !coverage.has(kind))).toEqual([]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { readFile, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -259,4 +260,34 @@ test("every process shows its metrics, and no prompt or key is in any log", asyn
     expect(stack.log()).not.toContain(secret);
     expect(texts.join("\n")).not.toContain(secret);
   }
+});
+
+test("SIGHUP makes a worker take over the betas that a provider is not sent, and nothing from a broken file", async () => {
+  const worker = stack.get("worker");
+  const before = await readFile(stack.configFile, "utf8");
+  const config = JSON.parse(before) as { readonly providers: { readonly one: object } };
+  const headers = { "anthropic-beta": "context-1m-2025-08-07,output-128k-2025-02-19" };
+  const call = async (): Promise<{ dropped: string | null; sent: unknown }> => {
+    const answer = await post(stack, prompt("flags"), { headers });
+    expect(answer.status).toBe(200);
+    const sent = upstream.requests.at(-1)?.headers["anthropic-beta"];
+    return { dropped: answer.headers.get("x-sluice-dropped-betas"), sent };
+  };
+  const everything = { dropped: null, sent: headers["anthropic-beta"] };
+  const less = { dropped: "context-1m-2025-08-07", sent: "output-128k-2025-02-19" };
+
+  const one = { ...config.providers.one, betas: [{ flags: { "context-1m-*": "drop" } }] };
+  await writeFile(stack.configFile, JSON.stringify({ ...config, providers: { ...config.providers, one } }));
+  expect(await call()).toEqual(everything);
+  worker.signal("SIGHUP");
+  await expect.poll(call).toEqual(less);
+
+  await writeFile(stack.configFile, "providers: [");
+  worker.signal("SIGHUP");
+  await expect.poll(() => worker.lines.join("\n")).toContain("reload failed");
+  expect(await call()).toEqual(less);
+
+  await writeFile(stack.configFile, before);
+  worker.signal("SIGHUP");
+  await expect.poll(call).toEqual(everything);
 });

@@ -1,10 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
-import type {
-  BedrockProviderConfig,
-  GeminiProviderConfig,
-  OpenaiProviderConfig,
-  VertexProviderConfig,
-} from "#shared/config/schema.ts";
+import type { BedrockProviderConfig, GeminiProviderConfig, OpenaiProviderConfig } from "#shared/config/schema.ts";
 import type { Outcome } from "#shared/messages/outcome.ts";
 import {
   errorOf,
@@ -43,11 +38,6 @@ function bedrock(): BedrockProviderConfig {
   const models = { [modelName]: "global.anthropic.claude-opus-4-8" };
   const where = { type: "bedrock", api: "invoke", region: "us-east-1", apiKey: "k" } as const;
   return { ...common, ...where, models, baseUrl: upstream.url };
-}
-
-function vertex(given: Partial<VertexProviderConfig> = {}): VertexProviderConfig {
-  const where = { type: "vertex", project: "acme", region: "global" } as const;
-  return { ...common, ...where, models: {}, baseUrl: upstream.url, ...given };
 }
 
 function open(
@@ -90,23 +80,38 @@ describe("what a wire cannot say", () => {
     expect(errorOf(outcome).message).toMatch(/^messages\.0/);
     expect(upstream.requests).toEqual([]);
   });
-});
 
-describe("a credential that is not to be had", () => {
-  const lost = (): VertexProviderConfig => vertex({ credentialsFile: "/nowhere/google.json" });
+  const search = { type: "web_search_20250305", name: "web_search" };
+  const asksForSearch = { model: modelName, max_tokens: 9, messages: [user], tools: [search] };
+  const picture = { type: "image", source: { type: "url", url: "https://example.com/a.png" } };
 
-  test("sends the call to the next target", async () => {
-    await using harness = await open({ cloud: lost(), second: upstream.url });
-    const outcome = await harness.handler.invoke(makeCall(), makeContext());
-    expect(reasonsOf(outcome)).toEqual(["no_credential", "ok"]);
+  test.each([
+    ["a tool that runs at the provider", asksForSearch, "tools.0"],
+    [
+      "a picture that it has to fetch",
+      { model: modelName, max_tokens: 9, messages: [{ role: "user", content: [picture] }] },
+      "messages.0.content.0.source",
+    ],
+  ])("%s is not asked of a cloud that has none", async (_, asked, path) => {
+    await using harness = await open({ aws: bedrock(), second: upstream.url });
+    const outcome = await harness.handler.invoke(makeCall({ body: asked }), makeContext());
+    expect(outcome).toMatchObject({ status: 200, provider: "second" });
+    expect(outcome.attempts[0]).toMatchObject({ provider: "aws", detail: `cannot be said there: ${path}` });
+    expect(JSON.parse(upstream.requests[0]?.body.toString() ?? "")).toEqual(asked);
+    await using alone = await open({ aws: bedrock() });
+    const refused = await alone.handler.invoke(makeCall({ body: asked }), makeContext());
+    expect(refused.status).toBe(400);
+    expect(errorOf(refused)).toMatchObject({ type: "invalid_request_error" });
+    expect(errorOf(refused).message).toContain(`${path}: `);
+    expect(upstream.requests).toHaveLength(1);
   });
 
-  test("is the gateway's fault where there is none", async () => {
-    await using harness = await open({ cloud: lost() });
-    const outcome = await harness.handler.invoke(makeCall(), makeContext());
-    expect(outcome.status).toBe(502);
-    expect(errorOf(outcome)).toMatchObject({ type: "api_error" });
-    expect(JSON.stringify(outcome.attempts)).not.toContain("nowhere");
+  test("a caller who may wait gets the limit of the target that can, not a refusal of the one that cannot", async () => {
+    upstream.onRequest((exchange) => exchange.error(429, { headers: { "retry-after": "30" } }));
+    await using harness = await open({ second: upstream.url, aws: bedrock() });
+    const outcome = await harness.handler.invoke(makeCall({ body: asksForSearch }), makeContext());
+    expect(reasonsOf(outcome)).toEqual(["rate_limited", "invalid_request"]);
+    expect(outcome.status).toBe(429);
   });
 });
 
@@ -268,6 +273,22 @@ describe("a conversation that another family has taken part in", () => {
     await harness.handler.invoke(makeCall({ bytes }), makeContext());
     expect(upstream.requests[0]?.body).toEqual(bytes);
   });
+});
+
+test("a model that stands in goes on without the tool that the asked one's cloud has not, but not without a picture", async () => {
+  const asked = "claude-haiku-4-5";
+  await using harness = await open({ aws: bedrock() }, [asked]);
+  const tools = [{ type: "web_search_20250305", name: "web_search" }];
+  const picture = { type: "image", source: { type: "url", url: "https://example.com/a.png" } };
+  const invoke = (body: object): ReturnType<typeof harness.handler.invoke> => {
+    const head = { model: asked, wishes: { models: [modelName] } };
+    return harness.handler.invoke(makeCall({ body: { model: asked, max_tokens: 9, ...body }, head }), makeContext());
+  };
+  const outcome = await invoke({ messages: [user], tools });
+  expect(outcome).toMatchObject({ status: 200, model: modelName });
+  expect(outcome.notes).toContain("dropped: tool web_search_20250305");
+  expect(JSON.parse(upstream.requests[0]?.body.toString() ?? "")).not.toHaveProperty("tools");
+  expect((await invoke({ messages: [{ role: "user", content: [picture] }] })).status).toBe(400);
 });
 
 test("a model that stands in is spared what it would refuse; the same model elsewhere gets the caller's bytes", async () => {

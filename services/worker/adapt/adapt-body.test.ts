@@ -116,7 +116,7 @@ describe("where another model stands in", () => {
     const messages = [user];
     expect(adapt({ tools: [search, own], messages }, "claude-opus-4-8", "bedrock")).toMatchObject({
       body: { tools: [own] },
-      notes: ["dropped: tool web_search_"],
+      notes: ["dropped: tool web_search_20250305"],
     });
     const alone = adapt({ tools: [search], tool_choice: { type: "auto" }, messages }, "claude-opus-4-8", "bedrock");
     expect(alone?.body).toEqual({ model: "asked", max_tokens: 4_000, messages });

@@ -1,16 +1,7 @@
 import type { CatalogueModel } from "#shared/routing/catalogue.ts";
 import { isFields, type Fields } from "../adapters/translate/reading.ts";
 import type { Draft } from "./draft.ts";
-
-/** Tools that run at the provider, by the beginning of their type, and the wires that have them. */
-const hosted: readonly (readonly [prefix: string, wires: readonly string[]])[] = [
-  ["web_search_", ["anthropic", "foundry", "vertex"]],
-  ["web_fetch_", ["anthropic", "foundry"]],
-  ["code_execution_", ["anthropic", "foundry"]],
-  ["tool_search_tool_", ["anthropic", "foundry", "vertex", "bedrock"]],
-  ["mcp_toolset", ["anthropic", "foundry"]],
-  ["advisor_", ["anthropic"]],
-];
+import { hasWire, toolPrefix } from "./wire-features.ts";
 
 /** Leaves out tools that the wire has not, and lets the model choose where it cannot be made to. */
 export function adaptTools(
@@ -21,7 +12,7 @@ export function adaptTools(
   const gone = Array.isArray(tools) ? tools.filter((tool) => !isThere(tool, wire)) : [];
   if (gone.length > 0 && Array.isArray(tools)) {
     body["tools"] = tools.filter((tool) => !gone.includes(tool));
-    for (const tool of gone) notes.add(`dropped: tool ${hostedPrefix(tool)}`);
+    for (const tool of gone) notes.add(`dropped: tool ${toolPrefix(tool)}`);
   }
   if (isFields(choice) && isImpossible(choice, { gone, refuses })) {
     body["tool_choice"] = { ...withoutName(choice), type: "auto" };
@@ -49,11 +40,6 @@ function withoutName(choice: Fields): Fields {
 }
 
 function isThere(tool: unknown, wire: string): boolean {
-  const prefix = hostedPrefix(tool);
-  return prefix === undefined || (hosted.find(([known]) => known === prefix)?.[1].includes(wire) ?? true);
-}
-
-function hostedPrefix(tool: unknown): string | undefined {
-  const type = isFields(tool) ? tool["type"] : undefined;
-  return typeof type === "string" ? hosted.find(([prefix]) => type.startsWith(prefix))?.[0] : undefined;
+  const prefix = toolPrefix(tool);
+  return prefix === undefined || hasWire(prefix, wire);
 }

@@ -167,5 +167,12 @@ export interface CredentialSource {
   readonly current: Credential | undefined;
   /** Fetches or refreshes; calls of the same time share one fetch. Rejects with `GatewayError` `bad_gateway`-like code. */
   get(signal: AbortSignal): Promise<Credential>;
+  /**
+   * The provider did not know this one: it is given out no more. True when another one is, or will be; false when that
+   * was so a moment ago, and the fault lies elsewhere. Absent where there never is another one.
+   */
+  forget?(refused: Credential): boolean;
+  /** This one may lack what its owner has been given since: another is fetched beside the calls, once in a while. */
+  renew?(doubted: Credential): void;
   close?(): void;
 }

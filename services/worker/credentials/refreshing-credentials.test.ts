@@ -71,6 +71,61 @@ describe("a credential", () => {
   });
 });
 
+describe("a credential that the vendor refuses", () => {
+  test("is given to nobody again: all who ask wait for one other", async () => {
+    const { source, asked, hold } = bed();
+    await hold("revoked", 60 * minuteMs);
+    const revoked = await source.get(signal);
+    expect([source.forget?.(revoked), source.forget?.(revoked)]).toEqual([true, true]);
+    expect(source.current).toBeUndefined();
+    const all = [source.get(signal), source.get(signal)];
+    expect(asked).toHaveLength(2);
+    asked[1]?.resolve({ credential: credential("new") });
+    expect(await Promise.all(all)).toEqual([credential("new"), credential("new")]);
+  });
+
+  test("is not the one after it", async () => {
+    const { source, asked, clock, hold } = bed();
+    await hold("revoked", 60 * minuteMs);
+    const revoked = await source.get(signal);
+    source.forget?.(revoked);
+    await hold("new", 60 * minuteMs);
+    clock.now += minuteMs;
+    expect(source.forget?.(revoked)).toBe(true);
+    expect(source.current).toEqual(credential("new"));
+    expect(asked).toHaveLength(2);
+  });
+
+  test("like the one before stays for a while: the account is refused, and no storm follows", async () => {
+    const { source, asked, clock, hold } = bed();
+    await hold("first", 60 * minuteMs);
+    source.forget?.(await source.get(signal));
+    await hold("second", 60 * minuteMs);
+    const second = await source.get(signal);
+    expect(source.forget?.(second)).toBe(false);
+    expect(source.current).toEqual(credential("second"));
+    expect(asked).toHaveLength(2);
+    clock.now += 10_000;
+    expect(source.forget?.(second)).toBe(true);
+    expect(source.current).toBeUndefined();
+  });
+
+  test("for what it may not do is renewed beside the calls, which go on with it, once in a while", async () => {
+    const { source, asked, clock, hold } = bed();
+    await hold("old", 60 * minuteMs);
+    const old = await source.get(signal);
+    source.renew?.(old);
+    source.renew?.(old);
+    expect(asked).toHaveLength(2);
+    expect(source.current).toBe(old);
+    asked[1]?.resolve({ credential: credential("new"), expiresAt: clock.now + 60 * minuteMs });
+    await expect.poll(() => source.current).toEqual(credential("new"));
+    source.renew?.(old);
+    source.renew?.(credential("new"));
+    expect(asked).toHaveLength(2);
+  });
+});
+
 describe("a failure", () => {
   test("is shared, tells no secret, and is not tried again at once", async () => {
     const { source, asked, clock } = bed();

@@ -23,6 +23,8 @@ const longestFetchMs = 10_000;
 const refreshAheadMs = 5 * 60_000;
 /** With less left than this it might expire on the way. */
 const leastLeftMs = 20_000;
+/** After one was refused its successor is kept so long, whatever the vendor says. */
+const leastKeptMs = 10_000;
 const pause = { baseMs: 1000, maxMs: 60_000 };
 const leastPauseMs = 250;
 
@@ -34,7 +36,10 @@ export function createRefreshingCredentials(fetch: FetchCredential, options: Ref
   return new RefreshingCredentials(fetch, options);
 }
 
-/** States: none → fetching → held → (near its end) held, fetching → held; a failed fetch leaves what was held. */
+/**
+ * States: none → fetching → held → (near its end, or doubted) held, fetching → held; refused → none. A failed fetch
+ * leaves what was held.
+ */
 class RefreshingCredentials implements CredentialSource {
   readonly #fetch: FetchCredential;
   readonly #now: () => number;
@@ -45,6 +50,7 @@ class RefreshingCredentials implements CredentialSource {
   #failures = 0;
   #failure: GatewayError | undefined;
   #pausedUntil = 0;
+  #keptUntil = 0;
 
   constructor(fetch: FetchCredential, { now = Date.now, fetchMs = longestFetchMs }: RefreshOptions) {
     this.#fetch = fetch;
@@ -68,8 +74,27 @@ class RefreshingCredentials implements CredentialSource {
     return waitFor(this.#refresh(), signal);
   }
 
+  forget(refused: Credential): boolean {
+    if (this.#held?.credential !== refused) return true;
+    if (!this.#mayReplace()) return false;
+    this.#held = undefined;
+    return true;
+  }
+
+  renew(doubted: Credential): void {
+    if (this.#held?.credential === doubted && this.#mayReplace()) this.#refresh().catch(() => undefined);
+  }
+
   close(): void {
     this.#closing.abort(new GatewayError("cancelled", "The credential source is closed."));
+  }
+
+  /** Asked for by its use: an account that is refused for good must not become a storm upon who gives credentials. */
+  #mayReplace(): boolean {
+    const now = this.#now();
+    if (now < this.#keptUntil) return false;
+    this.#keptUntil = now + leastKeptMs;
+    return true;
   }
 
   get #isPaused(): boolean {

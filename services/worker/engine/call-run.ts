@@ -1,6 +1,7 @@
 import type { CallHead, SentNote } from "#shared/messages/call.ts";
 import type { Attempt, Wait } from "#shared/messages/outcome.ts";
 import type { PlannedTarget } from "#shared/routing/plan.ts";
+import type { Use } from "../adapt/wire-features.ts";
 import type { Exchange } from "../upstream/exchange.ts";
 import type { AttemptEnd } from "./attempt-end.ts";
 
@@ -23,6 +24,8 @@ export interface CallRun {
   droppedBetas: Map<PlannedTarget, readonly string[]> | undefined;
   /** Whether its body may hold another family's reasoning; undefined until that was looked for. */
   mayHoldForeign: boolean | undefined;
+  /** What of its body not every wire has; undefined until that was looked for. */
+  uses: readonly Use[] | undefined;
   /** Targets this call asks no more. */
   readonly struck: Set<PlannedTarget>;
   /** Whether a sent but unanswered attempt has been repeated. */
@@ -51,6 +54,7 @@ export function createCallRun(
     ends: new Map(),
     droppedBetas: undefined,
     mayHoldForeign: undefined,
+    uses: undefined,
     struck: new Set(),
     rerunUsed: sentBefore !== undefined || call.head.rerunUsed === true,
     isUnanswered: sentBefore !== undefined,

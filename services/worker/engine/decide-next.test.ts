@@ -3,7 +3,14 @@ import { attemptReasons, type AttemptReason } from "#shared/messages/outcome.ts"
 import { decideNext, healthMark, type EngineRules, type NextMove, type Situation } from "./decide-next.ts";
 
 const rules: EngineRules = { rerunSent: true, sameTargetRetries: 1 };
-const fresh = { sent: true, begun: false, retriesHere: 0, rerunUsed: false, betasToDrop: false };
+const fresh = {
+  sent: true,
+  begun: false,
+  retriesHere: 0,
+  rerunUsed: false,
+  betasToDrop: false,
+  credentialRenewed: false,
+};
 
 function decide(reason: AttemptReason, more: Partial<Situation> = {}, given: Partial<EngineRules> = {}): NextMove {
   return decideNext({ ...fresh, reason, ...more }, { ...rules, ...given });
@@ -40,6 +47,11 @@ describe("the first time", () => {
   });
 });
 
+test("a refused credential is tried again where there is another one", () => {
+  expect(decide("credential_refused", { credentialRenewed: true })).toBe("retry_renewed");
+  expect(decide("forbidden", { credentialRenewed: true })).toBe("next");
+});
+
 test("what a target's wire cannot say goes to the next target", () => {
   expect(decide("invalid_request", { sent: false })).toBe("next");
 });
@@ -65,7 +77,7 @@ describe("after that", () => {
   });
 
   test.each(attemptReasons)("nothing follows %s once bytes of a stream went out", (reason) => {
-    expect(decide(reason, { begun: true, betasToDrop: true })).toBe("deliver");
+    expect(decide(reason, { begun: true, betasToDrop: true, credentialRenewed: true })).toBe("deliver");
   });
 });
 

@@ -8,6 +8,8 @@ export type NextMove =
   | "retry_same"
   /** The same target at once, without the beta flags it refused. */
   | "retry_without_betas"
+  /** The same target at once, with another credential than the one it refused. */
+  | "retry_renewed"
   /** Once more although the provider may have worked on it; on the next target if there is one, else on the same. */
   | "rerun"
   /** The next target, which costs nothing. */
@@ -27,6 +29,8 @@ export interface Situation {
   readonly rerunUsed: boolean;
   /** Whether the request can still be made smaller by the flags that were refused. */
   readonly betasToDrop: boolean;
+  /** Whether another credential can be had than the one that was refused, and was not tried in this call yet. */
+  readonly credentialRenewed: boolean;
 }
 
 export interface EngineRules {
@@ -54,7 +58,7 @@ const rows: Readonly<Record<AttemptReason, Row>> = {
   idle: { next: "rerun", health: "none" },
   stream_error: { next: "retry_same", health: "failure" },
   stream_cut: { next: "rerun", health: "failure" },
-  credential_refused: { next: "next", health: "none" },
+  credential_refused: { next: "retry_renewed", health: "none" },
   no_credential: { next: "next", health: "none" },
   account_exhausted: { next: "next", health: "none" },
   not_found: { next: "next", health: "none" },
@@ -67,16 +71,27 @@ const rows: Readonly<Record<AttemptReason, Row>> = {
   timed_out: { next: "stop", health: "none" },
 };
 
+/** What bounds a move, and what follows where it is not made. */
+interface Limit {
+  readonly allows: (situation: Situation, rules: EngineRules) => boolean;
+  readonly otherwise: NextMove;
+}
+
+const limits: { readonly [Move in NextMove]?: Limit } = {
+  retry_same: { allows: ({ retriesHere }, rules) => retriesHere < rules.sameTargetRetries, otherwise: "next" },
+  retry_renewed: { allows: ({ credentialRenewed }) => credentialRenewed, otherwise: "next" },
+  retry_without_betas: { allows: ({ betasToDrop }) => betasToDrop, otherwise: "deliver" },
+  rerun: { allows: ({ rerunUsed }, { rerunSent }) => rerunSent && !rerunUsed, otherwise: "stop" },
+};
+
 /** The one place that decides on retry, failover and giving up. Pure. */
 export function decideNext(situation: Situation, rules: EngineRules): NextMove {
   if (situation.begun) return "deliver";
   // What one target's wire cannot say, another's may.
   if (situation.reason === "invalid_request" && !situation.sent) return "next";
   const { next } = rows[situation.reason];
-  if (next === "retry_same") return situation.retriesHere < rules.sameTargetRetries ? next : "next";
-  if (next === "retry_without_betas") return situation.betasToDrop ? next : "deliver";
-  if (next === "rerun") return rules.rerunSent && !situation.rerunUsed ? next : "stop";
-  return next;
+  const limit = limits[next];
+  return limit === undefined || limit.allows(situation, rules) ? next : limit.otherwise;
 }
 
 /** 4xx and 429 neither count nor reset; 408 and 409 are 4xx too. */

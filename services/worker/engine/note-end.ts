@@ -11,6 +11,8 @@ export interface MadeAttempt {
   readonly target: PlannedTarget;
   readonly end: AttemptEnd;
   readonly isRerun: boolean;
+  /** The target refused a credential and will be asked with another one. */
+  readonly isRenewed: boolean;
   readonly probe?: Probe | undefined;
 }
 
@@ -53,11 +55,11 @@ function toAttempt({ target, end, isRerun }: MadeAttempt): Attempt {
   };
 }
 
-function markLimits({ target, end }: MadeAttempt, run: CallRun, { limits }: EngineDeps): void {
+function markLimits({ target, end, isRenewed }: MadeAttempt, run: CallRun, { limits }: EngineDeps): void {
   const limited = limitTarget(target, run.head.operation);
   if (end.reason === "ok") limits.succeeded(limited);
   else if (end.reason === "rate_limited") limits.limited(limited, end.headers ?? {}, end.failure?.retryAt);
-  else if (end.reason === "credential_refused") limits.credentialRefused(limited);
+  else if (end.reason === "credential_refused" && !isRenewed) limits.credentialRefused(limited);
   else if (end.reason === "account_exhausted") limits.accountExhausted(target);
 }
 

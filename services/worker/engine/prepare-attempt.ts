@@ -2,6 +2,7 @@ import { toGatewayError, GatewayError } from "#shared/messages/error.ts";
 import { withDeadline } from "#shared/runtime/deadline.ts";
 import type { PlannedTarget } from "#shared/routing/plan.ts";
 import type {
+  Credential,
   CredentialSource,
   DecodeContext,
   EncodeGiven,
@@ -21,6 +22,8 @@ export interface PreparedAttempt {
   readonly request: UpstreamRequest;
   /** What it was made of; what its answer is decoded with too. */
   readonly call: EncodedCall;
+  /** What it was authorised with; undefined where the configuration's own key is in the request. */
+  readonly credential: Credential | undefined;
 }
 
 type EncodedCall = ProviderCall & DecodeContext;
@@ -82,7 +85,7 @@ function prepareWith(run: CallRun, asked: AskedWith, deps: EngineDeps): Prepared
     const call = describeCall(run, asked, deps);
     const request = provider.adapter.encode(call, target, asked);
     if (request.notes) for (const note of request.notes) noteOnce(run, note);
-    return { provider, request, call };
+    return { provider, request, call, credential: asked.credential };
   } catch (reason) {
     const refusal = toGatewayError(reason);
     return { ...unsent(asked.now, { reason: "invalid_request", detail: describeRefusal(refusal) }), refusal };

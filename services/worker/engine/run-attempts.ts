@@ -5,29 +5,20 @@ import type { PlannedTarget } from "#shared/routing/plan.ts";
 import type { AttemptEnd } from "./attempt-end.ts";
 import type { AttemptOrder, MakeAttempt } from "./attempt-order.ts";
 import { sentBetas } from "./call-betas.ts";
-import type { CallRun } from "./call-run.ts";
+import { noteOnce, type CallRun } from "./call-run.ts";
 import { conclude, concludeStop, type Verdict } from "./conclude.ts";
 import { decideNext, type EngineRules, type NextMove } from "./decide-next.ts";
 import type { EngineDeps } from "./engine-deps.ts";
 import { noteEnd } from "./note-end.ts";
 import type { Pace } from "./pace.ts";
 import { prepareAttempt, type PreparedAttempt } from "./prepare-attempt.ts";
+import { createProgress, type Progress } from "./progress.ts";
+import { renewCredential } from "./renew-credential.ts";
 import { limitTarget } from "./target-key.ts";
 import { availability, findObstacles, pickFreeTarget, pickTarget, type Picked } from "./pick-target.ts";
 
 /** A worker waits so long in all for a target to come free; longer waits belong to the call's owner. */
 const longestWaitMs = 250;
-
-interface Progress {
-  /** Asked before all others. */
-  preferred: PlannedTarget | undefined;
-  /** The next attempt repeats one that was sent but never answered. */
-  isRerun: boolean;
-  readonly retries: Map<PlannedTarget, number>;
-  waitedMs: number;
-  /** Targets that were asked again without the flags they refused. */
-  betasDropped: Set<PlannedTarget> | undefined;
-}
 
 /** Makes attempts until the call has its answer or nothing more may be tried. Never rejects. */
 export async function runAttempts(run: CallRun, makeAttempt: MakeAttempt, deps: EngineDeps): Promise<Verdict> {
@@ -46,10 +37,6 @@ export async function runAttempts(run: CallRun, makeAttempt: MakeAttempt, deps: 
     progress.waitedMs += pauseMs;
     await rest(run, "capacity", pauseMs);
   }
-}
-
-function createProgress(run: CallRun): Progress {
-  return { preferred: undefined, isRerun: run.isUnanswered, retries: new Map(), waitedMs: 0, betasDropped: undefined };
 }
 
 async function pick(run: CallRun, progress: Progress, deps: EngineDeps): Promise<Picked | undefined> {
@@ -88,19 +75,25 @@ async function tryTarget(step: Step, deps: EngineDeps): Promise<Verdict | undefi
   pace?.begin(priority, Date.now());
   const end = await step.makeAttempt(order);
   run.exchange = undefined;
-  noteEnd({ target, end, isRerun, probe: picked.probe }, run, deps);
+  const isRenewed = renewCredential({ target, prepared, end }, progress);
+  noteEnd({ target, end, isRerun, isRenewed, probe: picked.probe }, run, deps);
   pace?.end(priority, end, deps.board.state(target.provider, target.model).blockedUntil);
-  return follow(moveAfter(step, { order, prepared, end }, deps), { ...step, end }, deps);
+  return follow(moveAfter(step, { order, prepared, end, isRenewed }, deps), { ...step, end }, deps);
 }
 
 interface Made {
   readonly order: AttemptOrder;
   readonly prepared: PreparedAttempt;
   readonly end: AttemptEnd;
+  readonly isRenewed: boolean;
 }
 
 /** What follows an attempt; flags that are to be left out are remembered for the next ones. */
-function moveAfter({ run, progress, picked }: Step, { order, prepared, end }: Made, deps: EngineDeps): NextMove {
+function moveAfter(
+  { run, progress, picked }: Step,
+  { order, prepared, end, isRenewed }: Made,
+  deps: EngineDeps,
+): NextMove {
   const { target } = picked;
   const dropping = progress.betasDropped?.has(target) ? noFlags : betasToDrop(run, prepared, end);
   const move = decideNext(
@@ -111,6 +104,7 @@ function moveAfter({ run, progress, picked }: Step, { order, prepared, end }: Ma
       retriesHere: progress.retries.get(target) ?? 0,
       rerunUsed: run.rerunUsed,
       betasToDrop: dropping.length > 0,
+      credentialRenewed: isRenewed,
     },
     rulesOf(order, deps),
   );
@@ -126,9 +120,9 @@ function paceOf({ head }: CallRun, target: PlannedTarget, { paces }: EngineDeps)
 /** Nothing went out, so a rerun is still to be made. */
 function endUnsent(step: Step, end: AttemptEnd, deps: EngineDeps): Promise<Verdict | undefined> {
   const { run, picked } = step;
-  noteEnd({ target: picked.target, end, isRerun: false, probe: picked.probe }, run, deps);
-  const situation = { reason: end.reason, sent: false, begun: false, retriesHere: 0, betasToDrop: false };
-  const move = decideNext({ ...situation, rerunUsed: run.rerunUsed }, deps.config);
+  noteEnd({ target: picked.target, end, isRerun: false, isRenewed: false, probe: picked.probe }, run, deps);
+  const untouched = { sent: false, begun: false, retriesHere: 0, betasToDrop: false, credentialRenewed: false };
+  const move = decideNext({ ...untouched, reason: end.reason, rerunUsed: run.rerunUsed }, deps.config);
   return follow(move, { ...step, end }, deps);
 }
 
@@ -183,6 +177,10 @@ async function follow(
     case "retry_without_betas":
       (progress.betasDropped ??= new Set()).add(target);
       run.notes.push("betas_dropped");
+      progress.preferred = target;
+      return undefined;
+    case "retry_renewed":
+      noteOnce(run, "credential_renewed");
       progress.preferred = target;
       return undefined;
     case "rerun":
