@@ -67,6 +67,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     createStackProcess({
       role,
       name,
+      port,
       opsPort,
       env: {
         SLUICE_CONFIG: file,
