@@ -3,6 +3,7 @@ import { GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import { createCallClock } from "./call-clock.ts";
 import { newCallId } from "./call/call-id.ts";
 import { createQueuedCalls } from "./call/queued-calls.ts";
+import { createRefusalTraces } from "./call/refusal-traces.ts";
 import { serveEndpoint, type EndpointHandlers } from "./endpoint.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
 import { authenticate, registerAuthentication } from "./plugins/authenticate.ts";
@@ -38,6 +39,7 @@ export function buildApp(deps: GatewayDeps): FastifyInstance {
     turns: createTurnQueue(),
     budget: createBodyBudget(deps.server.bodyBudgetBytes),
     queued: createQueuedCalls(deps, clock),
+    refusals: createRefusalTraces(deps.traces),
   };
   app.addHook("onClose", async () => {
     // Streams without a caller hold no connection that would be waited for.
