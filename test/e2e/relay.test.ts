@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
-import { get, post, prompt, sdk } from "../support/clients.ts";
+import { get, post, prompt, sdk, streamedText } from "../support/clients.ts";
 import { startStack, type Stack } from "../support/stack.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
 import { blockStart, messageBody, messageStart, ping, streamEnd, textDelta } from "../support/wire-samples.ts";
@@ -195,6 +195,19 @@ test("two hundred calls at once, whole, streamed and counted, get their own answ
   });
   await Promise.all(calls);
   expect(upstream.requests).toHaveLength(200);
+});
+
+test("six hundred streams are all with the provider at once: none waits for another's connection", async () => {
+  const all = Promise.withResolvers<void>();
+  upstream.onRequest(async (exchange) => {
+    await all.promise;
+    exchange.stream(`for ${exchange.request.prompt}`);
+  });
+  const answers = Array.from({ length: 600 }, (_, index) => post(stack, prompt(`open ${index}`, { stream: true })));
+  await expect.poll(() => upstream.requests.length).toBe(600);
+  all.resolve();
+  for (const [index, answer] of (await Promise.all(answers)).entries())
+    expect(streamedText(answer)).toBe(`for open ${index}`);
 });
 
 describe("paths that clients really use", () => {
