@@ -11,6 +11,7 @@ import { createBodyBudget } from "./plugins/body-budget.ts";
 import { closeIdleWhileClosing } from "./plugins/close-idle.ts";
 import { registerCors } from "./plugins/cors.ts";
 import { answerBrokenHttp, registerErrors, sendError, unknownPath } from "./plugins/errors.ts";
+import { answerHalfClosed } from "./plugins/half-closed.ts";
 import { batchRoutes, type BatchEndpoint } from "./routes/batches.ts";
 import type { Caller } from "./plugins/keyring.ts";
 import { callRoute, type CallRouteDeps } from "./routes/calls.ts";
@@ -52,6 +53,7 @@ export function buildApp(deps: GatewayDeps): FastifyInstance {
   registerAuthentication(app, deps);
   registerErrors(app, deps.logger);
   closeIdleWhileClosing(app);
+  answerHalfClosed(app);
 
   const jobEvents = jobEventsRoute(calls);
   for (const { prefix, claudeOnly } of prefixes) {

@@ -4,6 +4,7 @@ import { metrics } from "#shared/telemetry/metrics.ts";
 import { writeError } from "../answer.ts";
 import type { Arrival } from "../call/arrival.ts";
 import { acceptCall, type AcceptDeps, type CallEndpoint } from "../call/accept-call.ts";
+import { markCall } from "../plugins/half-closed.ts";
 import { readOnDisconnect } from "../detach/on-disconnect.ts";
 import { startDetachable } from "../detach/start-detachable.ts";
 import { beginWished, readCallWishes, refuseCall, type BeginDeps, type CallWishes } from "../call/begin-wished.ts";
@@ -21,6 +22,7 @@ export function callRoute(endpoint: CallEndpoint, deps: CallRouteDeps): RouteHan
   return (request, reply) => {
     // From here on the answer is written by whoever runs the call.
     reply.hijack();
+    markCall(reply.raw, request.id);
     const arrival: Arrival = { request, reply, acceptedAt: Date.now() };
     acceptCall(arrival, acceptDeps)
       .then((call) => beginCall(call, request, deps))
