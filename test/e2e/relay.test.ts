@@ -266,10 +266,23 @@ test("every process shows its metrics, and no prompt or key is in any log", asyn
       return response.text();
     }),
   );
-  expect(texts.join("\n")).toMatch(/sluice_calls_total\{[^}]*model="claude-opus-4-8"[^}]*\} [1-9]/);
-  expect(texts.join("\n")).toMatch(/sluice_attempts_total\{[^}]*provider="one"[^}]*\} [1-9]/);
+  const all = texts.join("\n");
+  for (const shown of [
+    /^sluice_calls_total\{[^}]*model="claude-opus-4-8"[^}]*\} [1-9]/m,
+    /^sluice_call_seconds_count\{[^}]*\} [1-9]/m,
+    /^sluice_time_to_first_content_seconds_count\{[^}]*\} [1-9]/m,
+    /^sluice_in_flight\{[^}]*\} 0/m,
+    /^sluice_attempts_total\{[^}]*provider="one"[^}]*\} [1-9]/m,
+    /^sluice_attempt_seconds_count\{[^}]*\} [1-9]/m,
+    /^sluice_tokens_total\{[^}]*kind="input"\} [1-9]/m,
+    /^sluice_tokens_total\{[^}]*kind="output"\} [1-9]/m,
+    /^sluice_queue_depth\{lane="interactive",state="waiting"\} 0/m,
+    /^sluice_queue_wait_seconds_count\{lane="interactive"\} [1-9]/m,
+  ])
+    expect(all).toMatch(shown);
+  for (const text of texts) expect(text).toMatch(/^nodejs_eventloop_lag_p99_seconds [\d.e-]+$/m);
   for (const secret of ["canary-of-a-prompt", stack.key, "sim-1"]) {
     expect(stack.log()).not.toContain(secret);
-    expect(texts.join("\n")).not.toContain(secret);
+    expect(all).not.toContain(secret);
   }
 });
