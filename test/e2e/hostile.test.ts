@@ -190,6 +190,18 @@ describe("in the size of things", () => {
     expect(most - before).toBeLessThan(150);
   });
 
+  test("more than 32 MiB: a 413, announced or not", async () => {
+    const announced = await raw(head(33_554_433));
+    await expect.poll(announced.text).toMatch(/^HTTP\/1\.1 413 [^]*"type":"request_too_large"/);
+    announced.socket.destroy();
+    const chunked = await raw(head(1).replace("content-length: 1", "transfer-encoding: chunked"));
+    const chunk = `100000\r\n${"x".repeat(1_048_576)}\r\n`;
+    for (let part = 0; part < 33; part++) chunked.socket.write(chunk);
+    await expect.poll(chunked.text).toMatch(/^HTTP\/1\.1 413 [^]*"type":"request_too_large"/);
+    chunked.socket.destroy();
+    expect(upstream.requests).toHaveLength(0);
+  });
+
   test("a million tiny messages", async () => {
     const body = `{"model":"claude-opus-4-8","max_tokens":9,"messages":[${'{"role":"user","content":"x"},'.repeat(999_999)}{"role":"user","content":"x"}]}`;
     const [answer, other] = await Promise.all([

@@ -196,6 +196,22 @@ describe("rate limits", () => {
   });
 });
 
+test.each([
+  ["refused credential", 401, {}, 60_000],
+  ["exhausted account", 402, {}, 600_000],
+  ["limited target", 429, { "retry-after": "45" }, 45_000],
+])("a %s is left alone for its time", async (_name, status, headers, ms) => {
+  await using harness = await start();
+  const body = JSON.stringify(errorBody(status, { requestId: "req_f" }));
+  a.next(wholeAnswer(status, body, { "request-id": "req_f", ...headers }));
+  const before = Date.now();
+  await invoke(harness);
+  const { blockedUntil, outUntil } = harness.board.state("a", modelName);
+  const until = Math.max(blockedUntil, outUntil);
+  expect(until).toBeGreaterThanOrEqual(before + ms);
+  expect(until).toBeLessThanOrEqual(Date.now() + ms);
+});
+
 describe("breakers", () => {
   test("three connect failures in a row open it, then nobody is asked until it is half open", async () => {
     await using harness = await start({ providers: { gone: "http://127.0.0.1:1" } });

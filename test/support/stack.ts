@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 import { inject } from "vitest";
 
@@ -33,6 +33,8 @@ export interface Stack {
   readonly otherKey: string;
   readonly opusKey: string;
   readonly processes: readonly StackProcess[];
+  /** What all of them read at their start. */
+  readonly configFile: string;
   /** By name: `gateway`, `worker-2`, … */
   get(name: string): StackProcess;
   /** The lines of all processes, for failures and for what must never be in them. */
@@ -78,7 +80,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     }),
   );
   const urls = places.filter(({ role }) => role === "gateway").map(({ port }) => `http://127.0.0.1:${port}`);
-  const stack = createStack(processes, urls, folder);
+  const stack = createStack(processes, urls, file);
   for (const process of processes) process.start();
   try {
     await Promise.all(processes.map((process) => process.ready()));
@@ -91,12 +93,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
 const keys = { key: "sk-sluice-test", otherKey: "sk-sluice-other", opusKey: "sk-sluice-opus" };
 
-function createStack(processes: readonly StackProcess[], urls: readonly string[], folder: string): Stack {
+function createStack(processes: readonly StackProcess[], urls: readonly string[], configFile: string): Stack {
   const stack: Stack = {
     ...keys,
     url: urls[0] ?? "",
     urls,
     processes,
+    configFile,
     get(name) {
       const found = processes.find((process) => process.name === name);
       if (!found) throw new Error(`there is no process ${name}`);
@@ -112,7 +115,7 @@ function createStack(processes: readonly StackProcess[], urls: readonly string[]
         if (bad.length > 0) throw new Error(`did not end with 0: ${JSON.stringify(bad)}\n${stack.log()}`);
       } finally {
         await kill(processes);
-        await rm(folder, { recursive: true, force: true });
+        await rm(dirname(configFile), { recursive: true, force: true });
       }
     },
     [Symbol.asyncDispose]: () => stack.stop(),
