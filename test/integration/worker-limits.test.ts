@@ -197,10 +197,10 @@ describe("rate limits", () => {
 });
 
 test.each([
-  ["refused credential", 401, {}, 60_000],
-  ["exhausted account", 402, {}, 600_000],
-  ["limited target", 429, { "retry-after": "45" }, 45_000],
-])("a %s is left alone for its time", async (_name, status, headers, ms) => {
+  { what: "refused credential", status: 401, headers: {}, ms: 60_000 },
+  { what: "exhausted account", status: 402, headers: {}, ms: 600_000 },
+  { what: "limited target", status: 429, headers: { "retry-after": "45" }, ms: 45_000 },
+])("a $what is left alone for $ms ms", async ({ status, headers, ms }) => {
   await using harness = await start();
   const body = JSON.stringify(errorBody(status, { requestId: "req_f" }));
   a.next(wholeAnswer(status, body, { "request-id": "req_f", ...headers }));
