@@ -27,4 +27,4 @@ export function answerHalfClosed(app: FastifyInstance): void {
   });
 }
 
-const told = "The connection was closed for writing before the answer was there; the call is taken for abandoned.";
+const told = "The connection was closed for writing before the answer was there: its caller is taken for gone.";
