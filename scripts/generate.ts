@@ -17,7 +17,8 @@ function loaderFlags(): string[] {
 function generateProtoTypes(): void {
   rmSync(`${root}/proto/gen`, { recursive: true, force: true });
   const fixed = ["--importFileExtension=.ts", "--grpcLib=@grpc/grpc-js", "--outDir=proto/gen", "--includeDirs=proto"];
-  execFileSync("proto-loader-gen-types", [...loaderFlags(), ...fixed, "--", "worker/v1/worker.proto"], {
+  const schemas = ["worker/v1/worker.proto", "grpc/health/v1/health.proto"];
+  execFileSync("proto-loader-gen-types", [...loaderFlags(), ...fixed, "--", ...schemas], {
     cwd: root,
     stdio: "inherit",
     env: { ...process.env, PATH: `${root}/node_modules/.bin:${process.env["PATH"] ?? ""}` },

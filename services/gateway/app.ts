@@ -3,6 +3,7 @@ import { GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import { createCallClock } from "./call-clock.ts";
 import { newCallId } from "./call/call-id.ts";
 import { createQueuedCalls } from "./call/queued-calls.ts";
+import { createRefusalTraces } from "./call/refusal-traces.ts";
 import { serveEndpoint, type EndpointHandlers } from "./endpoint.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
 import { authenticate, registerAuthentication } from "./plugins/authenticate.ts";
@@ -10,6 +11,7 @@ import { createBodyBudget } from "./plugins/body-budget.ts";
 import { closeIdleWhileClosing } from "./plugins/close-idle.ts";
 import { registerCors } from "./plugins/cors.ts";
 import { answerBrokenHttp, registerErrors, sendError, unknownPath } from "./plugins/errors.ts";
+import { answerHalfClosed } from "./plugins/half-closed.ts";
 import { batchRoutes, type BatchEndpoint } from "./routes/batches.ts";
 import type { Caller } from "./plugins/keyring.ts";
 import { callRoute, type CallRouteDeps } from "./routes/calls.ts";
@@ -38,6 +40,7 @@ export function buildApp(deps: GatewayDeps): FastifyInstance {
     turns: createTurnQueue(),
     budget: createBodyBudget(deps.server.bodyBudgetBytes),
     queued: createQueuedCalls(deps, clock),
+    refusals: createRefusalTraces(deps.traces),
   };
   app.addHook("onClose", async () => {
     // Streams without a caller hold no connection that would be waited for.
@@ -50,6 +53,7 @@ export function buildApp(deps: GatewayDeps): FastifyInstance {
   registerAuthentication(app, deps);
   registerErrors(app, deps.logger);
   closeIdleWhileClosing(app);
+  answerHalfClosed(app);
 
   const jobEvents = jobEventsRoute(calls);
   for (const { prefix, claudeOnly } of prefixes) {

@@ -8,6 +8,8 @@ export interface LoggedRequest {
   /** The beginning of the last user turn. */
   readonly prompt?: string;
   readonly stream?: boolean;
+  /** `create` or `continue`, of a message thread. */
+  readonly thread?: string;
   status?: number;
 }
 

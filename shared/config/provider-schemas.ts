@@ -27,7 +27,9 @@ const common = {
   base_url: Type.Optional(textSchema("Where it is; the vendor's address if absent.", rules.httpUrl)),
   api_key: Type.Optional(textSchema("The account's key; only workers see it.")),
   headers: Type.Optional(record("Headers to send with every request.", headerNamePattern, headerValue)),
-  connections: Type.Optional(integerSchema("Most connections of one worker.", { min: 1, max: 65_535 }, 256)),
+  connections: Type.Optional(
+    integerSchema("Most connections of one worker; calls beyond them wait for one.", { min: 1, max: 65_535 }, 4096),
+  ),
   rerun_sent: Type.Optional(flagSchema("Overrides engine.rerun_sent for this provider.")),
   threads: Type.Optional(
     flagSchema("Whether it keeps message threads; by default only the vendor's own address does."),

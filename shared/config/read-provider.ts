@@ -62,7 +62,7 @@ function readCommon(written: ProviderShape): Common {
     baseUrl,
     ...(written.api_key === undefined ? {} : { apiKey: written.api_key }),
     headers: bareRecord(Object.entries(written.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])),
-    connections: written.connections ?? 256,
+    connections: written.connections ?? 4096,
     ...(written.rerun_sent === undefined ? {} : { rerunSent: written.rerun_sent }),
     threads: written.threads ?? keepsThreads,
     models: bareRecord(Object.entries(written.models ?? {})),

@@ -10,6 +10,8 @@ export interface WorkerProto {
   readonly types: ProtoGrpcType["worker"]["v1"];
 }
 
+export const protoDirectory = fileURLToPath(new URL("../../proto", import.meta.url));
+
 let loaded: WorkerProto | undefined;
 
 /** The schema in `proto/`, read from disk at the first use. */
@@ -21,12 +23,13 @@ export function workerProto(): WorkerProto {
 function load(): WorkerProto {
   // grpc-js would write lines of its own to stderr; whatever they say comes as an error or a lost session too.
   setLogVerbosity(logVerbosity.NONE);
-  const directory = fileURLToPath(new URL("../../proto", import.meta.url));
-  const definition = loadSync("worker/v1/worker.proto", { ...loaderOptions, includeDirs: [directory] });
+  const definition = loadSync("worker/v1/worker.proto", { ...loaderOptions, includeDirs: [protoDirectory] });
   // grpc-js cannot know the schema; the generated type is the one statement of what it holds.
   const types = (loadPackageDefinition(definition) as unknown as ProtoGrpcType).worker.v1;
   return { frame: types.Frame, types };
 }
+
+export const sessionServiceName = "worker.v1.WorkerService";
 
 const same = (message: Buffer): Buffer => message;
 

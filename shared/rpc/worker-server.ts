@@ -9,7 +9,8 @@ import { createCallBook } from "./call-book.ts";
 import type { CallHandler } from "./call-handler.ts";
 import { assertGuarded, createTokenCheck, serverCredentials } from "./credentials.ts";
 import { sessionVersion } from "./frames.ts";
-import { sessionService } from "./worker-proto.ts";
+import { createHealthService } from "./health-service.ts";
+import { sessionService, sessionServiceName } from "./worker-proto.ts";
 
 export type { CallContext, CallHandler, StreamSink } from "./call-handler.ts";
 
@@ -57,6 +58,7 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<W
   const sessions = createSessionTable();
   const accept = acceptOptions(options, book);
   const knowsToken = createTokenCheck(token);
+  const health = createHealthService({ service: sessionServiceName, knowsToken });
   let draining = false;
   const server = new Server(serverOptions(options.keepaliveMs ?? 10_000));
   server.addService(sessionService(), {
@@ -75,6 +77,7 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<W
       });
     },
   });
+  health.addTo(server);
   const address = await bindAddress(server, listen, serverCredentials(tls));
   const load = setInterval(() => sessions.each(({ calls }) => calls.reportLoad(book.running)), loadReportMs);
   load.unref();
@@ -85,11 +88,14 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<W
     },
     async drain(signal) {
       draining = true;
+      health.leave();
       sessions.each(({ calls }) => calls.drain());
       await book.drained(signal, undeliveredGraceMs);
     },
     async close() {
       draining = true;
+      health.leave();
+      health.close();
       clearInterval(load);
       sessions.each((session) => session.end());
       for (const answer of book.answers.values()) answer.drop();

@@ -1,4 +1,5 @@
 import type { Bill } from "#shared/messages/cost.ts";
+import type { ErrorEnvelope } from "#shared/messages/error.ts";
 import type { CallFacts } from "#shared/messages/outcome.ts";
 import type { Redis } from "ioredis";
 import type { Operation } from "#shared/messages/call.ts";
@@ -15,9 +16,12 @@ export interface StoredTrace extends CallFacts {
   readonly requestId: string;
   readonly keyId: string;
   readonly operation: Operation;
-  readonly stream: boolean;
-  readonly model: string;
+  /** Absent, like the model, when the call was refused before its body was read. */
+  readonly stream?: boolean;
+  readonly model?: string;
   readonly status: number;
+  /** What a call was told that the gateway refused. */
+  readonly error?: ErrorEnvelope["error"];
   readonly acceptedAt: number;
   readonly endedAt: number;
   readonly queueMs: number;

@@ -34,7 +34,7 @@ export const metricTable = {
   bodyBytesInFlight: { kind: "gauge", help: "Request bytes that the gateway holds in memory.", labels: [] },
   shedTotal: {
     kind: "counter",
-    help: "Calls refused under load, by what ran out: waiting, bytes, event_loop, queue, redis.",
+    help: "Calls refused under load, by what ran out: waiting, bytes, event_loop, redis.",
     labels: ["reason"],
   },
   keyLimitedTotal: {

@@ -2,7 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
+import { tokenMetadata } from "#shared/rpc/credentials.ts";
 import { post, prompt, streamedText, type Answered } from "../support/clients.ts";
+import { connectHealth } from "../support/health-probe.ts";
 import { startStack, type Stack } from "../support/stack.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
 import { blockStart, messageStart, streamEnd, textDelta } from "../support/wire-samples.ts";
@@ -109,6 +111,27 @@ describe("SIGTERM with calls running", () => {
       if (name === "gateway-1") await expect(post(stack, prompt("closed"))).rejects.toThrow("fetch failed");
     },
   );
+
+  test("a worker that drains tells gRPC health probes so, with calls still running", async () => {
+    const answer = Promise.withResolvers<void>();
+    upstream.onRequest(async (exchange) => {
+      await answer.promise;
+      exchange.message("at last");
+    });
+    const calls = Array.from({ length: 4 }, (_, index) => post(stack, prompt(`probed ${index}`)));
+    await expect.poll(() => upstream.requests.length).toBe(4);
+    const worker = stack.get("worker-1");
+    const probe = connectHealth(`127.0.0.1:${worker.port}`, tokenMetadata(""));
+    const { heard } = probe.watch("");
+    await expect.poll(() => heard).toEqual(["SERVING"]);
+    const leaving = worker.kill("SIGTERM");
+    await expect.poll(() => heard).toEqual(["SERVING", "NOT_SERVING"]);
+    expect(await probe.check("worker.v1.WorkerService")).toBe("NOT_SERVING");
+    answer.resolve();
+    for (const { status } of await Promise.all(calls)) expect(status).toBe(200);
+    expect(await leaving).toEqual({ code: 0, signal: null });
+    probe.close();
+  });
 
   test("a second one ends a process at once", async () => {
     upstream.onRequest(() => {});

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
-import { get, post, prompt, sdk } from "../support/clients.ts";
+import { get, post, prompt, sdk, streamedText } from "../support/clients.ts";
 import { startStack, type Stack } from "../support/stack.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
 import { blockStart, messageBody, messageStart, ping, streamEnd, textDelta } from "../support/wire-samples.ts";
@@ -30,7 +30,70 @@ function oddBody(model: string, extra = ""): string {
  "model":"${model}" , "messages":[ {"role":"user","content":"caf\\u00e9 – naïve 🎈"} ]${extra} }`;
 }
 
+/** Every kind of member that the API knows, fields on messages and marks of the cache at every place. */
+function fullBody(more: object): string {
+  const mark = { cache_control: { type: "ephemeral", ttl: "1h" } };
+  const image = { type: "image", source: { type: "base64", media_type: "image/png", data: "iVBORw0KGgo=" } };
+  const pdf = {
+    type: "document",
+    source: { type: "url", url: "https://files.example/a.pdf" },
+    citations: { enabled: true },
+  };
+  const thinking = { type: "thinking", thinking: "…", signature: "EqQBCkYIARgCKkBlZGl0IG1lIG5vdA==" };
+  const use = { type: "tool_use", id: "toolu_1", name: "look", input: { city: "Ålesund" } };
+  const result = {
+    type: "tool_result",
+    tool_use_id: "toolu_1",
+    content: [{ type: "text", text: "rain", ...mark }],
+    ...mark,
+  };
+  return JSON.stringify({
+    model: "claude-opus-4-8",
+    max_tokens: 4096,
+    system: [{ type: "text", text: "Be brief.", ...mark }],
+    messages: [
+      { role: "user", content: [{ type: "text", text: "look", ...mark }, image, pdf], id: "msg_own", unheard_of: 1 },
+      { role: "assistant", content: [thinking, { type: "redacted_thinking", data: "x" }, use] },
+      { role: "user", content: [result] },
+      { role: "system", content: [{ type: "text", text: "Mind the rules." }], output_config: { effort: "medium" } },
+    ],
+    tools: [
+      {
+        name: "look",
+        input_schema: { type: "object", properties: { city: { type: "string" } } },
+        strict: true,
+        ...mark,
+      },
+      { type: "web_search_20260209", name: "web_search", max_uses: 2 },
+      { type: "code_execution_20260120", name: "code_execution" },
+    ],
+    tool_choice: { type: "auto", disable_parallel_tool_use: true },
+    thinking: { type: "adaptive", display: "summarized" },
+    output_config: { effort: "high", format: { type: "json_schema", schema: { type: "object" } } },
+    service_tier: "auto",
+    metadata: { user_id: "u-1" },
+    context_management: { edits: [{ type: "clear_thinking_20251015", keep: "all" }] },
+    mcp_servers: [{ type: "url", url: "https://mcp.example", name: "m" }],
+    stop_sequences: ["\u0000"],
+    ...more,
+  });
+}
+
 describe("what the provider receives", () => {
+  test.each(["2023-06-01", "2026-10-21"])("holds every member and block as it came, version %s", async (version) => {
+    const headers = { "anthropic-version": version, "anthropic-beta": "context-management-2025-06-27" };
+    const bodies = [fullBody({}), fullBody({ stream: true }), fullBody({ thread: { type: "create" } })];
+    for (const body of bodies) {
+      expect((await post(stack, body, { headers })).status).toBe(200);
+      const seen = upstream.requests.at(-1);
+      expect(seen?.body.toString()).toBe(body);
+      expect(seen?.headers).toMatchObject(headers);
+    }
+    const counted = fullBody({});
+    await post(stack, counted, { headers, path: "/v1/messages/count_tokens" });
+    expect(upstream.requests.at(-1)?.body.toString()).toBe(counted);
+  });
+
   test("is the caller's body, byte for byte", async () => {
     const body = oddBody("claude-opus-4-8");
     expect((await post(stack, body)).status).toBe(200);
@@ -198,6 +261,19 @@ test("two hundred calls at once, whole, streamed and counted, get their own answ
   expect(upstream.requests).toHaveLength(200);
 });
 
+test("six hundred streams are all with the provider at once: none waits for another's connection", async () => {
+  const all = Promise.withResolvers<void>();
+  upstream.onRequest(async (exchange) => {
+    await all.promise;
+    exchange.stream(`for ${exchange.request.prompt}`);
+  });
+  const answers = Array.from({ length: 600 }, (_, index) => post(stack, prompt(`open ${index}`, { stream: true })));
+  await expect.poll(() => upstream.requests.length).toBe(600);
+  all.resolve();
+  for (const [index, answer] of (await Promise.all(answers)).entries())
+    expect(streamedText(answer)).toBe(`for open ${index}`);
+});
+
 describe("paths that clients really use", () => {
   test.each([
     "/v1/messages?beta=true",
@@ -254,11 +330,24 @@ test("every process shows its metrics, and no prompt or key is in any log", asyn
       return response.text();
     }),
   );
-  expect(texts.join("\n")).toMatch(/sluice_calls_total\{[^}]*model="claude-opus-4-8"[^}]*\} [1-9]/);
-  expect(texts.join("\n")).toMatch(/sluice_attempts_total\{[^}]*provider="one"[^}]*\} [1-9]/);
+  const all = texts.join("\n");
+  for (const shown of [
+    /^sluice_calls_total\{[^}]*model="claude-opus-4-8"[^}]*\} [1-9]/m,
+    /^sluice_call_seconds_count\{[^}]*\} [1-9]/m,
+    /^sluice_time_to_first_content_seconds_count\{[^}]*\} [1-9]/m,
+    /^sluice_in_flight\{[^}]*\} 0/m,
+    /^sluice_attempts_total\{[^}]*provider="one"[^}]*\} [1-9]/m,
+    /^sluice_attempt_seconds_count\{[^}]*\} [1-9]/m,
+    /^sluice_tokens_total\{[^}]*kind="input"\} [1-9]/m,
+    /^sluice_tokens_total\{[^}]*kind="output"\} [1-9]/m,
+    /^sluice_queue_depth\{lane="interactive",state="waiting"\} 0/m,
+    /^sluice_queue_wait_seconds_count\{lane="interactive"\} [1-9]/m,
+  ])
+    expect(all).toMatch(shown);
+  for (const text of texts) expect(text).toMatch(/^nodejs_eventloop_lag_p99_seconds [\d.e-]+$/m);
   for (const secret of ["canary-of-a-prompt", stack.key, "sim-1"]) {
     expect(stack.log()).not.toContain(secret);
-    expect(texts.join("\n")).not.toContain(secret);
+    expect(all).not.toContain(secret);
   }
 });
 

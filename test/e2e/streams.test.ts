@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
-import { post, prompt } from "../support/clients.ts";
+import { get, post, prompt } from "../support/clients.ts";
 import { ownTargets } from "../support/own-targets.ts";
 import { startStack, type Stack } from "../support/stack.ts";
 import { startUpstream, type Exchange, type Upstream } from "../support/upstream.ts";
@@ -175,14 +175,18 @@ describe("callers who leave", () => {
     expect(performance.now() - left).toBeLessThan(8000);
   });
 
-  test("half-closed is answered or closed, and never left waiting", async () => {
+  test.each([false, true])("one who ends its side only is told a 400 and let go, stream: %s", async (isStream) => {
     const exchanges = arrival();
-    const caller = await openSocket(prompt("half-closed"));
+    const caller = await openSocket(prompt(`half-closed ${isStream}`, { stream: isStream }));
     const exchange = await exchanges;
     caller.socket.end();
-    await sleep(100);
-    exchange.message("to a half-closed socket");
-    await expect.poll(() => caller.text().includes("to a half-closed socket") || caller.socket.destroyed).toBe(true);
+    await expect.poll(() => caller.socket.destroyed).toBe(true);
+    expect(caller.text()).toMatch(/^HTTP\/1\.1 400 [^]*closed for writing/);
+    expect(await exchange.request.closed).toBe(false);
+    const id = /x-sluice-request-id: (\S+)/.exec(caller.text())?.[1] ?? "";
+    await expect
+      .poll(async () => (await get(stack, `/v1/requests/${id}`)).json)
+      .toMatchObject({ status: 499, code: "cancelled" });
   });
 });
 

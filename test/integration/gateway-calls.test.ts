@@ -236,7 +236,9 @@ describe("GET /v1/requests/{id}", () => {
     const unknown = await get("/v1/requests/call_unknown");
     expect(unknown.status).toBe(404);
     expect(await unknown.json()).toMatchObject({
-      error: { message: "No trace of call_unknown: it is older than an hour, or another key's." },
+      error: {
+        message: expect.stringContaining("No trace of call_unknown: it is older than an hour, another key's") as string,
+      },
     });
   });
 });

@@ -196,6 +196,22 @@ describe("rate limits", () => {
   });
 });
 
+test.each([
+  { what: "refused credential", status: 401, headers: {}, ms: 60_000 },
+  { what: "exhausted account", status: 402, headers: {}, ms: 600_000 },
+  { what: "limited target", status: 429, headers: { "retry-after": "45" }, ms: 45_000 },
+])("a $what is left alone for $ms ms", async ({ status, headers, ms }) => {
+  await using harness = await start();
+  const body = JSON.stringify(errorBody(status, { requestId: "req_f" }));
+  a.next(wholeAnswer(status, body, { "request-id": "req_f", ...headers }));
+  const before = Date.now();
+  await invoke(harness);
+  const { blockedUntil, outUntil } = harness.board.state("a", modelName);
+  const until = Math.max(blockedUntil, outUntil);
+  expect(until).toBeGreaterThanOrEqual(before + ms);
+  expect(until).toBeLessThanOrEqual(Date.now() + ms);
+});
+
 describe("breakers", () => {
   test("three connect failures in a row open it, then nobody is asked until it is half open", async () => {
     await using harness = await start({ providers: { gone: "http://127.0.0.1:1" } });

@@ -17,8 +17,8 @@ export function sdk(
 }
 
 /** The official SDK, 0.x: x-api-key, version 2023-06-01. */
-export function sdkV0({ url, key }: Endpoint): AnthropicV0 {
-  return new AnthropicV0({ baseURL: url, apiKey: key, maxRetries: 0 });
+export function sdkV0({ url, key }: Endpoint, options: { readonly maxRetries?: number } = {}): AnthropicV0 {
+  return new AnthropicV0({ baseURL: url, apiKey: key, maxRetries: 0, ...options });
 }
 
 /** The AI SDK's provider. */

@@ -13,6 +13,8 @@ const longest = [
   "e2e/batches",
   "e2e/batches-killed",
   "e2e/streams",
+  "e2e/sdk",
+  "e2e/hostile",
   "integration/fairness",
   "integration/gateway-redis-away",
   "integration/cli",

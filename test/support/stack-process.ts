@@ -18,6 +18,8 @@ export interface StackProcess {
   readonly name: string;
   readonly role: Role;
   readonly pid: number;
+  /** Where the gateway's callers come in, or a worker's sessions. */
+  readonly port: number;
   /** Where /livez, /readyz and /metrics are. */
   readonly opsUrl: string;
   /** Every line it wrote since the stack began, of stdout and stderr. */
@@ -37,6 +39,7 @@ export interface StackProcess {
 export interface StackProcessOptions {
   readonly name: string;
   readonly role: Role;
+  readonly port: number;
   readonly opsPort: number;
   readonly env: Readonly<Record<string, string>>;
 }
@@ -59,6 +62,7 @@ export function createStackProcess(options: StackProcessOptions): StackProcess {
   const self: StackProcess = {
     name: options.name,
     role: options.role,
+    port: options.port,
     opsUrl,
     lines,
     get pid() {

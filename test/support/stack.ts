@@ -69,6 +69,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     createStackProcess({
       role,
       name,
+      port,
       opsPort,
       env: {
         SLUICE_CONFIG: file,

@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyRequest } from "fastify";
 import type { LimitsConfig } from "#shared/config/schema.ts";
 import { setCacheBreakpoint } from "#shared/messages/auto-caching.ts";
 import { readBody, type CallBodyFacts } from "#shared/messages/body.ts";
@@ -10,6 +10,7 @@ import type { BodyBudget } from "../plugins/body-budget.ts";
 import type { Caller } from "../plugins/keyring.ts";
 import { readPayload } from "../plugins/read-payload.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
+import type { Arrival } from "./arrival.ts";
 import { makeCallHead, pickForwardedHeaders, readSession } from "./call-head.ts";
 import { takeLease, type CallLease } from "./call-lease.ts";
 import { readCallTimes } from "./call-times.ts";
@@ -37,11 +38,10 @@ const limitMarginMs = 60_000;
  * models it names. Rejects with a GatewayError that is the answer; then nothing is held.
  */
 export async function acceptCall(
-  request: FastifyRequest,
-  reply: FastifyReply,
+  arrival: Arrival,
   deps: AcceptDeps & { readonly endpoint: CallEndpoint },
 ): Promise<OpenCall> {
-  const acceptedAt = Date.now();
+  const { request, reply, acceptedAt } = arrival;
   const lease = takeLease(deps.guard, deps.budget);
   try {
     // Read for their errors too: what cannot be read is refused before the body.
@@ -51,7 +51,7 @@ export async function acceptCall(
     const options = { limits: deps.server, budget: deps.budget };
     const bytes = await readPayload(request.raw, reply.raw, options);
     lease.holdBytes(bytes.length);
-    const call = readCall(request, { bytes, acceptedAt, onDisconnect }, deps);
+    const call = readCall(arrival, { bytes, onDisconnect }, deps);
     const { budget } = request.caller;
     const isPaid = budget !== undefined && call.head.operation === "messages";
     const hold = isPaid ? await reserveBudget(call, budget, deps) : undefined;
@@ -64,20 +64,24 @@ export async function acceptCall(
 
 interface Received {
   readonly bytes: Buffer;
-  readonly acceptedAt: number;
   readonly onDisconnect: "cancel" | "detach";
 }
 
 function readCall(
-  request: FastifyRequest,
+  arrival: Arrival,
   received: Received,
   deps: AcceptDeps & { readonly endpoint: CallEndpoint },
 ): BudgetedCall {
+  const { request, acceptedAt } = arrival;
   const { caller } = request;
   const { operation, claudeOnly } = deps.endpoint;
-  const { facts, bytes, notes } = withCaching(readBody(received.bytes, operation), received.bytes, operation);
+  const read = readBody(received.bytes, operation);
+  arrival.stream = read.stream;
+  arrival.model = read.model;
+  const { facts, bytes, notes } = withCaching(read, received.bytes, operation);
   checkDetachable(received.onDisconnect, facts.stream);
   const model = checkModels(facts, { catalogue: deps.catalogue, caller, claudeOnly });
+  arrival.model = model.name;
   const identity = {
     id: request.id,
     operation,
@@ -88,7 +92,7 @@ function readCall(
     priority: readPriority(request.headers),
     ...(notes ? { notes } : undefined),
   };
-  const times = readCallTimes(request.headers, facts.stream, received.acceptedAt);
+  const times = readCallTimes(request.headers, facts.stream, acceptedAt);
   return { head: makeCallHead(identity, facts, times), bytes, facts };
 }
 

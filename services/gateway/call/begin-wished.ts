@@ -1,6 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { errorOutcome } from "#shared/messages/error-outcome.ts";
-import { GatewayError, toGatewayError } from "#shared/messages/error.ts";
+import { errorEnvelope, GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import type { JoinableCall } from "#shared/store/call-registry.ts";
 import type { ClaimedWork, Claiming } from "#shared/store/claim-store.ts";
 import { writeAnswer } from "../answer.ts";
@@ -152,5 +152,6 @@ export async function refuseCall(call: OpenCall, error: GatewayError): Promise<v
   const { id } = call.head;
   const outcome = errorOutcome(error, id);
   writeAnswer(call.response, id, answerFromOutcome(outcome));
-  call.end({ status: outcome.status, requestId: id, facts: outcome, isFree: true });
+  const told = errorEnvelope(error, id).error;
+  call.end({ status: outcome.status, requestId: id, facts: outcome, isFree: true, error: told });
 }

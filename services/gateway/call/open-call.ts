@@ -21,6 +21,8 @@ export interface CallEnd {
   readonly bill?: Bill | undefined;
   /** It was answered with another call's outcome, or never begun. */
   readonly isFree?: boolean;
+  /** What it was told when the gateway refused it. */
+  readonly error?: StoredTrace["error"];
   /** It goes on without its caller: what it costs is told by a later `end`. */
   readonly goesOn?: boolean;
 }
@@ -147,6 +149,7 @@ export class OpenCall {
       model: head.model,
       status: end.status,
       code: facts.code,
+      ...(end.error === undefined ? undefined : { error: end.error }),
       attempts: facts.attempts,
       waits: facts.waits,
       notes: withNotes(head, facts.notes),

@@ -1,15 +1,20 @@
-import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from "fastify";
+import type { FastifyRequest, RouteHandlerMethod } from "fastify";
 import { toGatewayError, type GatewayError } from "#shared/messages/error.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { writeError } from "../answer.ts";
+import type { Arrival } from "../call/arrival.ts";
 import { acceptCall, type AcceptDeps, type CallEndpoint } from "../call/accept-call.ts";
+import { markCall } from "../plugins/half-closed.ts";
 import { readOnDisconnect } from "../detach/on-disconnect.ts";
 import { startDetachable } from "../detach/start-detachable.ts";
 import { beginWished, readCallWishes, refuseCall, type BeginDeps, type CallWishes } from "../call/begin-wished.ts";
 import type { OpenCall } from "../call/open-call.ts";
+import type { RefusalTraces } from "../call/refusal-traces.ts";
 import { StreamedCall } from "../call/streamed-call.ts";
 
-export interface CallRouteDeps extends AcceptDeps, BeginDeps {}
+export interface CallRouteDeps extends AcceptDeps, BeginDeps {
+  readonly refusals: RefusalTraces;
+}
 
 /** An endpoint that begins a call: streamed by the body's `stream` alone, else through the queue. */
 export function callRoute(endpoint: CallEndpoint, deps: CallRouteDeps): RouteHandlerMethod {
@@ -17,9 +22,11 @@ export function callRoute(endpoint: CallEndpoint, deps: CallRouteDeps): RouteHan
   return (request, reply) => {
     // From here on the answer is written by whoever runs the call.
     reply.hijack();
-    acceptCall(request, reply, acceptDeps)
+    markCall(reply.raw, request.id);
+    const arrival: Arrival = { request, reply, acceptedAt: Date.now() };
+    acceptCall(arrival, acceptDeps)
       .then((call) => beginCall(call, request, deps))
-      .catch((reason: unknown) => refuse(request, reply, { ...acceptDeps, reason }));
+      .catch((reason: unknown) => refuse(arrival, reason, acceptDeps));
   };
 }
 
@@ -40,19 +47,25 @@ function beginCall(call: OpenCall, request: FastifyRequest, deps: CallRouteDeps)
   return undefined;
 }
 
-type RefuseDeps = CallRouteDeps & { readonly endpoint: CallEndpoint; readonly reason: unknown };
+type RefuseDeps = CallRouteDeps & { readonly endpoint: CallEndpoint };
 
-/** The answer to a call that was not accepted: it has a log line and a count, but no trace. */
-function refuse(request: FastifyRequest, reply: FastifyReply, deps: RefuseDeps): void {
-  const { logger, endpoint, reason } = deps;
-  const error = toGatewayError(reason);
-  if (error.code === "internal") logger.error({ err: reason, callId: request.id }, "a call failed");
-  if (error.code === "cancelled") reply.raw.destroy();
-  else writeError(reply.raw, request.id, error);
-  count(endpoint, error);
+/** The answer to a call that was not accepted. It has a log line, a count and, unless there are very many, a trace. */
+function refuse(arrival: Arrival, reason: unknown, { logger, endpoint, refusals }: RefuseDeps): void {
+  const { request, reply, acceptedAt, stream, model } = arrival;
   const { operation } = endpoint;
-  const { keyId } = request.caller;
-  logger.info({ callId: request.id, keyId, operation, status: error.status, code: error.code }, "call refused");
+  const { id: callId, caller } = request;
+  const error = toGatewayError(reason);
+  const { status, code } = error;
+  if (code === "internal") logger.error({ err: reason, callId }, "a call failed");
+  if (code === "cancelled") {
+    reply.raw.destroy();
+  } else {
+    writeError(reply.raw, callId, error);
+    refusals.put(arrival, operation, error);
+  }
+  count(endpoint, error);
+  const ms = Date.now() - acceptedAt;
+  logger.info({ callId, keyId: caller.keyId, operation, stream, model, status, code, ms }, "call refused");
 }
 
 function count({ operation }: CallEndpoint, { code }: GatewayError): void {

@@ -33,7 +33,8 @@ async function readTrace(traces: TraceStore, keyId: string, id: string): Promise
     await sleep(lookEveryMs);
   }
   const age = inWords(traces.ttlMs);
-  throw new GatewayError("not_found", `No trace of ${id.slice(0, 200)}: it is older than ${age}, or another key's.`);
+  const why = `it is older than ${age}, another key's, or one of very many that were refused`;
+  throw new GatewayError("not_found", `No trace of ${id.slice(0, 200)}: ${why}.`);
 }
 
 function inWords(ms: number): string {
@@ -49,10 +50,11 @@ function describeTrace(trace: StoredTrace): object {
     id: trace.id,
     request_id: trace.requestId,
     operation: trace.operation,
-    stream: trace.stream,
-    model: trace.model,
+    stream: trace.stream ?? null,
+    model: trace.model ?? null,
     status: trace.status,
     code: trace.code,
+    error: trace.error ?? null,
     provider: trace.provider ?? null,
     accepted_at: instant(trace.acceptedAt),
     first_content_at: trace.firstContentAt === undefined ? null : instant(trace.firstContentAt),

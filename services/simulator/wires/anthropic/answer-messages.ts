@@ -53,6 +53,8 @@ function pickScenario({ body, account, logged }: MessagesCall, deps: MessagesDep
   const prompt = promptText(messages);
   const model = String(body["model"]);
   Object.assign(logged, { model, prompt: prompt.slice(0, 200), stream: body["stream"] === true });
+  const thread = asObject(body["thread"])["type"];
+  if (typeof thread === "string") Object.assign(logged, { thread });
   return deps.scenarios.pick({ text: `${prompt}\n${textOf(toBlocks(body["system"]))}`, model, apiKey: account.apiKey });
 }
 
