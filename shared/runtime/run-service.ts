@@ -57,8 +57,9 @@ export async function runService(name: ServiceName, start: StartService, options
     const run: Run = { service: undefined, draining: draining.signal };
     await openOps(stack, run, options);
     const started = start({ own: (resource) => stack.own(resource), logger, signal: draining.signal });
-    run.service = await withinReach(started, told);
+    const service = await withinReach(started, told);
     returnMemory();
+    run.service = service;
     logger.info({ ms: Date.now() - startedAt }, "ready");
     await told;
     process.exitCode = (await drainService(run.service, logger, options.drainMs)) ? 0 : 1;

@@ -37,10 +37,18 @@ test("when calls get through in time again the limit goes up, and away", () => {
   expect(limit.current).toBe(20_000);
 });
 
-test("a window without a call tells nothing", () => {
+test("some windows without a call tell nothing; after a second what was known is forgotten, step by step", () => {
   const limit = createCallLimit(options);
   limit.observe(600);
   limit.adapt(100);
+  for (let window = 0; window < 4; window += 1) limit.adapt(85);
+  expect(limit.current).toBe(85);
+  limit.adapt(85);
+  expect(limit.current).toBe(94);
+  for (let window = 0; window < 60; window += 1) limit.adapt(85);
+  expect(limit.current).toBe(20_000);
+  limit.observe(600);
   limit.adapt(100);
+  limit.adapt(85);
   expect(limit.current).toBe(85);
 });

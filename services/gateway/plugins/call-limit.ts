@@ -23,10 +23,13 @@ export interface CallLimitOptions {
 const fewest = 64;
 const shrink = 0.85;
 const grow = 1.1;
+/** So many windows without a call in a row, and what was known of the queue holds no more. */
+const forgetAfter = 4;
 
 export function createCallLimit({ most, targetMs }: CallLimitOptions): CallLimit {
   let current = most;
   let shortestMs = Infinity;
+  let emptyWindows = 0;
   return {
     get current() {
       return current;
@@ -35,8 +38,13 @@ export function createCallLimit({ most, targetMs }: CallLimitOptions): CallLimit
       if (waitedMs < shortestMs) shortestMs = waitedMs;
     },
     adapt(openCalls) {
-      // Nothing was observed: a stand-still, or nothing to do.
-      if (shortestMs === Infinity) return;
+      if (shortestMs === Infinity) {
+        // A stand-still, nothing to do, or open calls that all take long: those must not shut the door on new ones.
+        emptyWindows += 1;
+        if (emptyWindows > forgetAfter) current = Math.min(most, Math.ceil(current * grow));
+        return;
+      }
+      emptyWindows = 0;
       if (shortestMs > targetMs) current = Math.max(fewest, Math.floor(Math.min(current, openCalls) * shrink));
       else if (openCalls >= current * shrink) current = Math.min(most, Math.ceil(current * grow));
       else if (shortestMs < targetMs / 4) current = Math.min(most, Math.ceil(current * grow * grow));
