@@ -17,15 +17,24 @@ export function createCounterless(): Counterless {
   };
 }
 
-/** A 404 that is not the API's own: the path does not exist there. An unknown model is answered in words. */
-export function hasNoCounter(end: AttemptEnd): boolean {
-  return end.reason === "not_found" && end.failure?.envelope === false && end.failure.answer === undefined;
+/**
+ * A 404 that is not the API's own, since an unknown model is answered in words; or a success that is neither a count
+ * nor an error of the API's: the path does not exist there.
+ */
+export function hasNoCounter({ reason, status, failure }: AttemptEnd): boolean {
+  if (failure?.envelope !== false || failure.answer !== undefined) return false;
+  return reason === "not_found" || (reason === "server_error" && status === 200);
+}
+
+/** Our account may use the model, but not its counter: a right of its own at some. */
+function mayNotCount({ reason, failure }: AttemptEnd): boolean {
+  return reason === "forbidden" && failure?.envelope === false;
 }
 
 /** Whether a count came to nothing only because nobody it could be given to can count. */
 export function nobodyCounts(run: CallRun): boolean {
   return run.targets.every((target) => {
     const end = run.ends.get(target);
-    return end === undefined ? run.struck.has(target) : hasNoCounter(end);
+    return end === undefined ? run.struck.has(target) : hasNoCounter(end) || mayNotCount(end);
   });
 }
