@@ -16,6 +16,7 @@ import {
   startWorkerHarness,
   type WorkerHarness,
 } from "../support/worker-harness.ts";
+import { chunkFrame } from "../support/event-frames.ts";
 import { startUpstream, type Exchange, type Upstream } from "../support/upstream.ts";
 
 let upstream: Upstream;
@@ -293,31 +294,22 @@ test("a model that stands in is spared what it would refuse; the same model else
   expect(outcome.notes).toContain("dropped: temperature");
 });
 
-test.each([
-  ["a page", (exchange: Exchange) => exchange.response.writeHead(200, { "content-type": "text/html" }).end("<html>")],
-  [
-    "a frame that claims 2 GB",
-    (exchange: Exchange) => {
-      const frame = Buffer.alloc(64);
-      frame.writeUInt32BE(2 ** 31);
-      exchange.response.writeHead(200, { "content-type": "application/vnd.amazon.eventstream" }).end(frame);
-    },
-  ],
-  [
-    "half a frame",
-    (exchange: Exchange) =>
-      exchange.response
-        .writeHead(200, { "content-type": "application/vnd.amazon.eventstream" })
-        .end(Buffer.from([0, 0, 0, 99, 0])),
-  ],
-])("%s in place of a stream is left for the next target", async (_, answer) => {
-  upstream.onRequest((exchange) => {
-    if (exchange.request.path.includes("/model/")) answer(exchange);
-    else exchange.stream("ho");
-  });
+test("a stream that breaks once it has begun ends with an error event, and the trace names the fault", async () => {
+  const start = { type: "message_start", message: { id: "msg_1", usage: { input_tokens: 1, output_tokens: 1 } } };
+  const block = { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } };
+  const broken = chunkFrame({ type: "ping" });
+  broken.writeUInt8((broken.at(-1) ?? 0) ^ 1, broken.length - 1);
+  upstream.onRequest(({ response }) =>
+    response
+      .writeHead(200, { "content-type": "application/vnd.amazon.eventstream" })
+      .end(Buffer.concat([chunkFrame(start), chunkFrame(block), broken])),
+  );
   await using harness = await open({ aws: bedrock(), second: upstream.url });
   const { sink, done } = startStream(harness, makeCall({ stream: true }));
   await done;
-  expect(sink.trailer).toMatchObject({ end: "complete", provider: "second" });
-  expect(sink.trailer?.attempts[0]?.reason).not.toBe("ok");
+  expect(sink.text).toMatch(/event: error\ndata: .*wrong checksum of a frame.*\n\n$/);
+  expect(sink.trailer).toMatchObject({ end: "error_event", provider: "aws" });
+  expect(sink.trailer?.attempts).toMatchObject([
+    { reason: "stream_error", detail: "api_error: wrong checksum of a frame" },
+  ]);
 });

@@ -50,6 +50,8 @@ function specialMeaning({ type, message }: AwsError): ExceptionMeaning | undefin
     if (/model identifier is invalid|model ID .*not supported/i.test(message))
       return { ...notServed, detail: "unknown model id in this region" };
   }
+  if (/scoped to a valid region/i.test(message))
+    return { reason: "credential_refused", status: 401, type: "api_error", detail: "wrong region" };
   if (type !== "AccessDeniedException") return undefined;
   if (/PAYMENT_INSTRUMENT|billing/i.test(message))
     return { reason: "account_exhausted", status: 402, type: "api_error", detail: "account trouble" };
