@@ -208,3 +208,10 @@ test("Mantle gets the Messages API's request, signed for it", () => {
   expect(header(request, "anthropic-version")).toBe("2023-06-01");
   expect(header(request, "authorization")).toContain("/us-east-1/bedrock-mantle/aws4_request");
 });
+
+test.each(["fallbacks", "container", "mcp_servers"])("Mantle cannot have %s", (member) => {
+  const config = { api: "mantle", baseUrl: "https://bedrock-mantle.us-east-1.api.aws/anthropic" } as const;
+  const value = member === "container" ? "c_1" : [{ model: "m" }];
+  expect(() => encode({ config, body: { [member]: value } })).toThrow(`${member}: Not available`);
+  expect(jsonOf(encode({ config, body: { text: `"${member}"` } }))).toHaveProperty("text");
+});
