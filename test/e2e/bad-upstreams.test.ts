@@ -55,6 +55,8 @@ const lookAlike = (url: string): Provider => ({
   headers: { "x-team": `${canary}-header` },
 });
 
+const platform = (url: string): Provider => ({ type: "anthropic", base_url: `${url}/platform` });
+
 const exception =
   (status: number, type: string, message: string): Answer =>
   (exchange) =>
@@ -156,6 +158,19 @@ const cases: readonly Case[] = [
     provider: lookAlike,
     answer: (exchange) => exchange.error(401, { message: `bad key ${canary}-other, bad header ${canary}-header` }),
     reason: "credential_refused",
+  },
+  {
+    name: "an expired token of AWS at Anthropic's platform there",
+    provider: (url) => ({ ...platform(url), auth: "aws", region: "us-east-1", secret_access_key: `${canary}-aws`, access_key_id: "AK" }),
+    answer: exception(403, "ExpiredTokenException", "The security token included in the request is expired"),
+    reason: "credential_refused",
+    detail: "expired credential",
+  },
+  {
+    name: "a file without credentials for Anthropic's platform at Google",
+    provider: (url) => ({ ...platform(url), auth: "google", credentials_file: `/${canary}/google.json` }),
+    reason: "no_credential",
+    detail: /^Google credentials: no usable credentials/,
   },
   {
     name: "credentials whose file is not there",

@@ -132,7 +132,7 @@ const sparse = [
 
 describe("an answer that is sparser than Anthropic's", () => {
   test("streams as it came: no charset, no id, no usage at the end, no cache counters", async () => {
-    upstream.onRequest(({ response }) => response.writeHead(200, { "content-type": "text/event-stream" }).end(sparse));
+    upstream.onRequest(({ response }) => void response.writeHead(200, { "content-type": "text/event-stream" }).end(sparse));
     await using harness = await open();
     const { sink, done } = startStream(harness, makeCall({ stream: true }));
     await done;
@@ -143,7 +143,7 @@ describe("an answer that is sparser than Anthropic's", () => {
   test("is a whole one without id and cache counters", async () => {
     const { usage: _, ...message } = messageBody("ho", "house");
     upstream.onRequest(({ response }) =>
-      response
+      void response
         .writeHead(200, { "content-type": "application/json" })
         .end(JSON.stringify({ ...message, usage: { input_tokens: 3, output_tokens: 1 }, house: true })),
     );
@@ -216,7 +216,7 @@ test("a caller's words about balances do not make an account a spent one", async
 test("a failure within a stream that is no event of the API is a stream that was cut", async () => {
   const half = sparse.slice(0, sparse.indexOf("event: content_block_stop"));
   upstream.onRequest(({ response }) =>
-    response
+    void response
       .writeHead(200, { "content-type": "text/event-stream" })
       .end(`${half}data: {"error":"model runner has stopped"}\n\n`),
   );

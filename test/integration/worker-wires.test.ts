@@ -300,7 +300,7 @@ test("a stream that breaks once it has begun ends with an error event, and the t
   const broken = chunkFrame({ type: "ping" });
   broken.writeUInt8((broken.at(-1) ?? 0) ^ 1, broken.length - 1);
   upstream.onRequest(({ response }) =>
-    response
+    void response
       .writeHead(200, { "content-type": "application/vnd.amazon.eventstream" })
       .end(Buffer.concat([chunkFrame(start), chunkFrame(block), broken])),
   );
