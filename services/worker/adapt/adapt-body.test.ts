@@ -9,11 +9,11 @@ interface Adapted {
   readonly notes: readonly string[];
 }
 
-function adapt(body: object, standIn?: string, wire = "anthropic"): Adapted | undefined {
+function adapt(body: object, standIn?: string, wire = "anthropic", isClaude = true): Adapted | undefined {
   const bytes = Buffer.from(JSON.stringify({ model: "asked", max_tokens: 4_000, ...body }));
   const model = standIn === undefined ? undefined : catalogue.find(standIn);
   if (standIn !== undefined && !model) throw new Error(`${standIn} is unknown`);
-  const adapted = adaptBody(bytes, { operation: "messages", wire, standIn: model });
+  const adapted = adaptBody(bytes, { operation: "messages", wire, standIn: model, isClaude });
   return adapted && { body: JSON.parse(adapted.body.toString()) as Adapted["body"], notes: adapted.notes };
 }
 
@@ -41,6 +41,15 @@ describe("where the model that was asked for is served", () => {
 
   test("a message of nothing but such reasoning goes with it", () =>
     expect(adapt({ messages: [user, turn(foreign), user] })?.body["messages"]).toEqual([user, user]));
+
+  test("reasoning that nobody signed is taken out for a Claude, and stays for others who speak the API", () => {
+    const unsigned = { type: "thinking", thinking: "hm", signature: "" };
+    const body = { messages: [user, turn(unsigned, text), user] };
+    expect(mayHoldForeignThinking(Buffer.from(JSON.stringify(body)))).toBe(true);
+    expect(mayHoldForeignThinking(Buffer.from('{"signature": ""}'))).toBe(true);
+    expect(adapt(body)?.body["messages"]).toEqual([user, turn(text), user]);
+    expect(adapt(body, undefined, "anthropic", false)).toBeUndefined();
+  });
 
   test("text that only speaks of the mark stays", () =>
     expect(adapt({ messages: [{ role: "user", content: "sluice:openai" }] })).toBeUndefined());
