@@ -140,7 +140,9 @@ const cases: readonly Case[] = [
     name: "a key that OpenAI quotes",
     provider: openai,
     answer: (exchange) =>
-      exchange.json(401, { error: { message: `Incorrect API key provided: ${canary}-openai`, code: "invalid_api_key" } }),
+      exchange.json(401, {
+        error: { message: `Incorrect API key provided: ${canary}-openai`, code: "invalid_api_key" },
+      }),
     reason: "credential_refused",
   },
   {
@@ -161,7 +163,13 @@ const cases: readonly Case[] = [
   },
   {
     name: "an expired token of AWS at Anthropic's platform there",
-    provider: (url) => ({ ...platform(url), auth: "aws", region: "us-east-1", secret_access_key: `${canary}-aws`, access_key_id: "AK" }),
+    provider: (url) => ({
+      ...platform(url),
+      auth: "aws",
+      region: "us-east-1",
+      secret_access_key: `${canary}-aws`,
+      access_key_id: "AK",
+    }),
     answer: exception(403, "ExpiredTokenException", "The security token included in the request is expired"),
     reason: "credential_refused",
     detail: "expired credential",
@@ -226,7 +234,14 @@ const cases: readonly Case[] = [
     return [
       { name: `${name} in a 200`, provider, answer: page(200), reason: "server_error", detail: noAnswer },
       { name: `${name} in a 502`, provider, answer: page(502), reason: "server_error" },
-      { name: `${name} as a stream`, provider, stream: true, answer: page(200), reason: "server_error", detail: noAnswer },
+      {
+        name: `${name} as a stream`,
+        provider,
+        stream: true,
+        answer: page(200),
+        reason: "server_error",
+        detail: noAnswer,
+      },
     ];
   }),
 ];

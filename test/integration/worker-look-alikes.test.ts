@@ -132,7 +132,9 @@ const sparse = [
 
 describe("an answer that is sparser than Anthropic's", () => {
   test("streams as it came: no charset, no id, no usage at the end, no cache counters", async () => {
-    upstream.onRequest(({ response }) => void response.writeHead(200, { "content-type": "text/event-stream" }).end(sparse));
+    upstream.onRequest(
+      ({ response }) => void response.writeHead(200, { "content-type": "text/event-stream" }).end(sparse),
+    );
     await using harness = await open();
     const { sink, done } = startStream(harness, makeCall({ stream: true }));
     await done;
@@ -142,10 +144,11 @@ describe("an answer that is sparser than Anthropic's", () => {
 
   test("is a whole one without id and cache counters", async () => {
     const { usage: _, ...message } = messageBody("ho", "house");
-    upstream.onRequest(({ response }) =>
-      void response
-        .writeHead(200, { "content-type": "application/json" })
-        .end(JSON.stringify({ ...message, usage: { input_tokens: 3, output_tokens: 1 }, house: true })),
+    upstream.onRequest(
+      ({ response }) =>
+        void response
+          .writeHead(200, { "content-type": "application/json" })
+          .end(JSON.stringify({ ...message, usage: { input_tokens: 3, output_tokens: 1 }, house: true })),
     );
     await using harness = await open();
     const outcome = await harness.handler.invoke(makeCall(), makeContext());
@@ -167,7 +170,10 @@ const errors: readonly (readonly [string, number, object, string])[] = [
   [
     "no balance at Z.ai",
     429,
-    { type: "error", error: { type: "1113", message: "Insufficient balance or no resource package. Please recharge." } },
+    {
+      type: "error",
+      error: { type: "1113", message: "Insufficient balance or no resource package. Please recharge." },
+    },
     "account_exhausted",
   ],
   [
@@ -182,10 +188,15 @@ const errors: readonly (readonly [string, number, object, string])[] = [
     { type: "error", error: { type: "overloaded_error", message: "Overloaded" } },
     "overloaded",
   ],
-  ["another API's error in a success", 200, { error: { message: "Provider returned error", code: 502 } }, "server_error"],
+  [
+    "another API's error in a success",
+    200,
+    { error: { message: "Provider returned error", code: 502 } },
+    "server_error",
+  ],
 ];
 
-test.each(errors)("%s, status %i, goes to the next target: %j", async (_, status, body, reason) => {
+test.each(errors)("%s, as status %i, goes to the next target", async (...[, status, body, reason]) => {
   upstream.onRequest((exchange: Exchange) =>
     exchange.request.headers["x-api-key"] === "their-key" ? exchange.json(status, body) : exchange.message("ho"),
   );
@@ -215,10 +226,11 @@ test("a caller's words about balances do not make an account a spent one", async
 
 test("a failure within a stream that is no event of the API is a stream that was cut", async () => {
   const half = sparse.slice(0, sparse.indexOf("event: content_block_stop"));
-  upstream.onRequest(({ response }) =>
-    void response
-      .writeHead(200, { "content-type": "text/event-stream" })
-      .end(`${half}data: {"error":"model runner has stopped"}\n\n`),
+  upstream.onRequest(
+    ({ response }) =>
+      void response
+        .writeHead(200, { "content-type": "text/event-stream" })
+        .end(`${half}data: {"error":"model runner has stopped"}\n\n`),
   );
   await using harness = await open();
   const { sink, done } = startStream(harness, makeCall({ stream: true }));

@@ -182,6 +182,23 @@ describe("another wire's answer", () => {
     expect(upstream.requests.map(({ path }) => path)).toEqual(Array(2).fill("/v1/responses/input_tokens"));
   });
 
+  test("is estimated for a model that Bedrock cannot count, and counted for others", async () => {
+    const words = { message: "The provided model doesn't support counting tokens." };
+    upstream.onRequest((exchange) =>
+      exchange.request.path.includes("opus")
+        ? exchange.json(400, words, { "x-amzn-errortype": "ValidationException" })
+        : exchange.json(200, { inputTokens: 7 }),
+    );
+    await using harness = await open({ aws: bedrock() }, ["claude-haiku-4-5"]);
+    const count = (model: string): Promise<Outcome> =>
+      harness.handler.invoke(
+        makeCall({ body: { model, messages: [user] }, operation: "count_tokens", head: { model } }),
+        makeContext(),
+      );
+    expect((await count(modelName)).headers["x-sluice-estimated"]).toBe("true");
+    expect(JSON.parse((await count("claude-haiku-4-5")).body.toString())).toEqual({ input_tokens: 7 });
+  });
+
   test("says in its body until when it takes nothing more", async () => {
     const details = [{ "@type": "type.googleapis.com/google.rpc.RetryInfo", retryDelay: "17s" }];
     upstream.onRequest((exchange) =>
@@ -299,10 +316,11 @@ test("a stream that breaks once it has begun ends with an error event, and the t
   const block = { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } };
   const broken = chunkFrame({ type: "ping" });
   broken.writeUInt8((broken.at(-1) ?? 0) ^ 1, broken.length - 1);
-  upstream.onRequest(({ response }) =>
-    void response
-      .writeHead(200, { "content-type": "application/vnd.amazon.eventstream" })
-      .end(Buffer.concat([chunkFrame(start), chunkFrame(block), broken])),
+  upstream.onRequest(
+    ({ response }) =>
+      void response
+        .writeHead(200, { "content-type": "application/vnd.amazon.eventstream" })
+        .end(Buffer.concat([chunkFrame(start), chunkFrame(block), broken])),
   );
   await using harness = await open({ aws: bedrock(), second: upstream.url });
   const { sink, done } = startStream(harness, makeCall({ stream: true }));

@@ -1,10 +1,12 @@
+import type { Target } from "#shared/routing/catalogue.ts";
 import type { AttemptEnd } from "./attempt-end.ts";
 import type { CallRun } from "./call-run.ts";
+import { targetKey } from "./target-key.ts";
 
-/** Providers that were found to have no token counter; remembered for an hour, since a server may be upgraded. */
+/** Targets that were found to have no token counter; remembered for an hour, since a server may be upgraded. */
 export interface Counterless {
-  has(provider: string): boolean;
-  remember(provider: string): void;
+  has(target: Target): boolean;
+  remember(target: Target): void;
 }
 
 const rememberMs = 60 * 60 * 1000;
@@ -12,8 +14,8 @@ const rememberMs = 60 * 60 * 1000;
 export function createCounterless(): Counterless {
   const until = new Map<string, number>();
   return {
-    has: (provider) => (until.get(provider) ?? 0) > Date.now(),
-    remember: (provider) => until.set(provider, Date.now() + rememberMs),
+    has: (target) => (until.get(targetKey(target)) ?? 0) > Date.now(),
+    remember: (target) => until.set(targetKey(target), Date.now() + rememberMs),
   };
 }
 

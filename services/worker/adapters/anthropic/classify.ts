@@ -80,7 +80,8 @@ const othersAccountTexts = /insufficient (?:account )?balance|insufficient credi
 function isAccountTrouble(status: number, error: ErrorFacts): boolean {
   if (error.errorCode !== undefined && accountCodes.has(error.errorCode)) return true;
   if (othersAccountTypes.has(error.type)) return true;
-  if (status === 403 || status === 429) return accountTexts.test(error.message) || othersAccountTexts.test(error.message);
+  if (status === 403 || status === 429)
+    return accountTexts.test(error.message) || othersAccountTexts.test(error.message);
   return status === 400 && accountTexts.test(error.message);
 }
 

@@ -39,10 +39,14 @@ function encode(given: Given = {}): UpstreamRequest {
     ...given.call,
   };
   const adapter = createAnthropicAdapter({ ...config, ...given.config });
-  return adapter.encode(call, { provider: "p", model: given.model ?? "claude-x" }, {
-    credential: given.credential,
-    now: 0,
-  });
+  return adapter.encode(
+    call,
+    { provider: "p", model: given.model ?? "claude-x" },
+    {
+      credential: given.credential,
+      now: 0,
+    },
+  );
 }
 
 function header(request: UpstreamRequest, name: string): string[] {

@@ -152,6 +152,7 @@ describe("a count", () => {
     ["us-gov.anthropic.claude-x-v1%3A0".replace("%3A", ":"), "anthropic.claude-x-v1%3A0"],
     ["anthropic.claude-x", "anthropic.claude-x"],
     ["arn:aws:bedrock:eu-west-1:1:inference-profile/eu.anthropic.claude-x", "anthropic.claude-x"],
+    ["arn:aws:bedrock:eu-west-1:1:application-inference-profile/ab12", "anthropic.claude-x"],
   ])("of %s asks %s", (model, counted) => {
     expect(encode({ operation: "count_tokens", model }).path).toBe(`/model/${counted}/count-tokens`);
   });
