@@ -1,4 +1,11 @@
-import type { AnthropicShape, AwsCredentialShape, FoundryShape, GeminiShape, OpenaiShape, ProviderShape } from "./provider-shapes.ts";
+import type {
+  AnthropicShape,
+  AwsCredentialShape,
+  FoundryShape,
+  GeminiShape,
+  OpenaiShape,
+  ProviderShape,
+} from "./provider-shapes.ts";
 
 /** What the schema cannot say of one provider: which members need each other. */
 export function providerFaults(written: ProviderShape, options: { readonly secretsMayLack: boolean }): string[] {
@@ -14,7 +21,8 @@ function anthropicFaults(written: AnthropicShape, { secretsMayLack }: { readonly
   const faults: string[] = [];
   const needs = (is: "google" | "aws", names: readonly (keyof AnthropicShape)[]): void => {
     if (auth === is) return;
-    for (const name of names) if (written[name] !== undefined) faults.push(`\`${name}\` says nothing without \`auth: ${is}\``);
+    for (const name of names)
+      if (written[name] !== undefined) faults.push(`\`${name}\` says nothing without \`auth: ${is}\``);
   };
   needs("aws", ["region", "profile", "access_key_id", "secret_access_key", "session_token"]);
   needs("google", ["credentials_file"]);
