@@ -124,7 +124,7 @@ function strikeCounterless(run: CallRun, { counterless, engine }: Handling): voi
   for (const target of run.targets) {
     const { provider } = target;
     const counts = engine.providers.get(provider)?.adapter.counts ?? true;
-    if (!counts || counterless.has(provider)) run.struck.add(target);
+    if (!counts || counterless.has(target)) run.struck.add(target);
   }
 }
 
@@ -161,6 +161,6 @@ async function noteServed(run: CallRun, verdict: Verdict, { engine, places }: Ha
 /** Also remembers who was found to have no counter. */
 function isUncounted(run: CallRun, verdict: Verdict, { counterless }: Handling): boolean {
   if (verdict.kind === "cancelled" || (verdict.kind === "delivered" && verdict.end.reason === "ok")) return false;
-  for (const [target, end] of run.ends) if (hasNoCounter(end)) counterless.remember(target.provider);
+  for (const [target, end] of run.ends) if (hasNoCounter(end)) counterless.remember(target);
   return nobodyCounts(run);
 }

@@ -40,7 +40,7 @@ test("every fault is reported at once, each with its path", () => {
       "server.max_body_bytes: must be a size such as 512KiB, 32MiB, or a number of bytes",
       "providers.first.base_url: must be an http(s) URL without credentials, query or fragment",
       "providers.first.connections: must be a whole number from 1 to 65535",
-      "providers.first.auth: must be one of x-api-key, bearer",
+      "providers.first.auth: must be one of x-api-key, bearer, google, aws",
       "providers.second.type: is missing",
       "providers: has a member whose name cannot be used",
       "models.claude-opus-5.routes[1].provider: is missing",
@@ -96,6 +96,8 @@ describe("a provider", () => {
 
   test.each([
     "type: anthropic",
+    "type: anthropic, auth: aws, region: us-east-1, profile: p",
+    "type: anthropic, auth: google, base_url: https://claude.googleapis.com/v1/projects/p/x, credentials_file: /g.json",
     "type: bedrock, region: us-east-1",
     "type: bedrock, region: eu-west-1, api: mantle, access_key_id: a, secret_access_key: b, session_token: c",
     "type: vertex, project: acme, region: global, credentials_file: /run/google.json",
@@ -112,7 +114,14 @@ describe("a provider", () => {
     ["type: bedrock", "providers.a.region: is missing"],
     ["type: bedrock, region: us_east", "providers.a.region: must be a name of lower-case letters, digits and `-`"],
     ["type: bedrock, regoin: x, region: y", "providers.a.regoin: unknown member (did you mean `region`?)"],
-    ["type: anthropic, region: us", "providers.a.region: unknown member"],
+    ["type: openai, region: us", "providers.a.region: unknown member"],
+    ["type: anthropic, region: us", "providers.a: `region` says nothing without `auth: aws`"],
+    ["type: anthropic, auth: aws", "providers.a: `auth: aws` needs `region`"],
+    ["type: anthropic, auth: google", "providers.a: `auth: google` needs `base_url`"],
+    [
+      "type: anthropic, auth: aws, region: us-east-1, batch: native",
+      "providers.a: `batch: native` cannot go with `auth: aws`",
+    ],
     [
       "type: bedrock, region: us-east-1, access_key_id: a",
       "providers.a: `access_key_id` and `secret_access_key` need each other",

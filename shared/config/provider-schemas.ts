@@ -59,6 +59,12 @@ const project = (description: string): TSchema => textSchema(description, projec
 const googleFile = Type.Optional(
   textSchema("File with Google credentials; application default credentials if absent."),
 );
+const awsCredential = {
+  profile: Type.Optional(textSchema("Profile of the AWS configuration.")),
+  access_key_id: Type.Optional(textSchema("AWS access key; the default credential chain if absent.")),
+  secret_access_key: Type.Optional(textSchema("Its secret.")),
+  session_token: Type.Optional(textSchema("Its session token.")),
+};
 const googleToken = Type.Optional(textSchema("A token of yours; it is not refreshed."));
 
 const typed = (type: ProviderType, members: Readonly<Record<string, TSchema>>, description: string): TSchema =>
@@ -73,7 +79,16 @@ const providerSchemas: { readonly [Type in ProviderType]: TSchema } = {
   anthropic: typed(
     "anthropic",
     {
-      auth: Type.Optional(choiceSchema("The header the key goes in.", ["x-api-key", "bearer"], "x-api-key")),
+      auth: Type.Optional(
+        choiceSchema(
+          "The header the key goes in; or Google's tokens or AWS' signatures, for Claude on their platforms.",
+          ["x-api-key", "bearer", "google", "aws"],
+          "x-api-key",
+        ),
+      ),
+      credentials_file: googleFile,
+      region: Type.Optional(region("AWS region, for `auth: aws`.")),
+      ...awsCredential,
       batch: Type.Optional(
         choiceSchema(
           "Items of batches go there as Message Batches of its own, at its price for those, or each as a call.",
@@ -91,10 +106,7 @@ const providerSchemas: { readonly [Type in ProviderType]: TSchema } = {
       api: Type.Optional(
         choiceSchema("InvokeModel, or the endpoint that speaks Messages.", ["invoke", "mantle"], "invoke"),
       ),
-      profile: Type.Optional(textSchema("Profile of the AWS configuration.")),
-      access_key_id: Type.Optional(textSchema("AWS access key; the default credential chain if absent.")),
-      secret_access_key: Type.Optional(textSchema("Its secret.")),
-      session_token: Type.Optional(textSchema("Its session token.")),
+      ...awsCredential,
     },
     "Claude on Amazon Bedrock; `api_key` is a Bedrock API key.",
   ),

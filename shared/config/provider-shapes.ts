@@ -14,20 +14,25 @@ interface CommonShape {
   readonly betas?: readonly BetaRule[];
 }
 
-export interface AnthropicShape extends CommonShape {
-  readonly type: "anthropic";
-  readonly auth?: "x-api-key" | "bearer";
-  readonly batch?: "native" | "calls";
-}
-
-export interface BedrockShape extends CommonShape {
-  readonly type: "bedrock";
-  readonly region: string;
-  readonly api?: "invoke" | "mantle";
+export interface AwsCredentialShape {
   readonly profile?: string;
   readonly access_key_id?: string;
   readonly secret_access_key?: string;
   readonly session_token?: string;
+}
+
+export interface AnthropicShape extends CommonShape, AwsCredentialShape {
+  readonly type: "anthropic";
+  readonly auth?: "x-api-key" | "bearer" | "google" | "aws";
+  readonly batch?: "native" | "calls";
+  readonly credentials_file?: string;
+  readonly region?: string;
+}
+
+export interface BedrockShape extends CommonShape, AwsCredentialShape {
+  readonly type: "bedrock";
+  readonly region: string;
+  readonly api?: "invoke" | "mantle";
 }
 
 export interface VertexShape extends CommonShape {

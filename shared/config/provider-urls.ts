@@ -4,7 +4,9 @@ import type { BedrockShape, ProviderShape } from "./provider-shapes.ts";
 export function vendorUrl(written: ProviderShape): string {
   switch (written.type) {
     case "anthropic":
-      return "https://api.anthropic.com";
+      return written.auth === "aws" && written.region !== undefined
+        ? `https://aws-external-anthropic.${written.region}.api.aws`
+        : "https://api.anthropic.com";
     case "bedrock":
       return bedrockUrl(written);
     case "vertex":

@@ -2,6 +2,7 @@ import { bareRecord } from "./bare-record.ts";
 import { vendorUrl } from "./provider-urls.ts";
 import type {
   AnthropicShape,
+  AwsCredentialShape,
   BedrockShape,
   FoundryShape,
   GeminiShape,
@@ -70,8 +71,16 @@ function readCommon(written: ProviderShape): Common {
   };
 }
 
-function readAnthropic({ auth = "x-api-key", batch }: AnthropicShape, common: Common): ConfigOf<"anthropic"> {
-  return { type: "anthropic", ...common, auth, ...(batch === "native" ? { batch } : {}) };
+function readAnthropic(written: AnthropicShape, common: Common): ConfigOf<"anthropic"> {
+  const { auth = "x-api-key", batch, region, credentials_file: credentialsFile } = written;
+  return {
+    type: "anthropic",
+    ...common,
+    auth,
+    ...(batch === "native" ? { batch } : {}),
+    ...given({ region, credentialsFile }),
+    ...awsCredential(written),
+  };
 }
 
 function readBedrock(written: BedrockShape, common: Common): ConfigOf<"bedrock"> {
@@ -80,13 +89,19 @@ function readBedrock(written: BedrockShape, common: Common): ConfigOf<"bedrock">
     ...common,
     region: written.region,
     api: written.api ?? "invoke",
-    ...given({
-      profile: written.profile,
-      accessKeyId: written.access_key_id,
-      secretAccessKey: written.secret_access_key,
-      sessionToken: written.session_token,
-    }),
+    ...awsCredential(written),
   };
+}
+
+function awsCredential(
+  written: AwsCredentialShape,
+): Pick<ConfigOf<"bedrock">, "profile" | "accessKeyId" | "secretAccessKey" | "sessionToken"> {
+  return given({
+    profile: written.profile,
+    accessKeyId: written.access_key_id,
+    secretAccessKey: written.secret_access_key,
+    sessionToken: written.session_token,
+  });
 }
 
 function readVertex(written: VertexShape, common: Common): ConfigOf<"vertex"> {

@@ -126,22 +126,29 @@ export interface BetaRule {
   readonly flags: Readonly<Record<string, string>>;
 }
 
-export interface AnthropicProviderConfig extends CommonProviderConfig {
+/** Without an access key AWS' default chain is asked. */
+interface AwsCredentialConfig {
+  readonly profile?: string;
+  readonly accessKeyId?: string;
+  readonly secretAccessKey?: string;
+  readonly sessionToken?: string;
+}
+
+export interface AnthropicProviderConfig extends CommonProviderConfig, AwsCredentialConfig {
   readonly type: "anthropic";
-  readonly auth: "x-api-key" | "bearer";
+  /** `google`: application default credentials, unless there is a `credentialsFile`. `aws`: signatures for `region`. */
+  readonly auth: "x-api-key" | "bearer" | "google" | "aws";
+  readonly credentialsFile?: string;
+  readonly region?: string;
   /** Items of batches go there as batches of its own, not each as a call. */
   readonly batch?: "native";
 }
 
 /** `apiKey` is a Bedrock API key; without it and without an access key the default chain is asked. */
-export interface BedrockProviderConfig extends CommonProviderConfig {
+export interface BedrockProviderConfig extends CommonProviderConfig, AwsCredentialConfig {
   readonly type: "bedrock";
   readonly region: string;
   readonly api: "invoke" | "mantle";
-  readonly profile?: string;
-  readonly accessKeyId?: string;
-  readonly secretAccessKey?: string;
-  readonly sessionToken?: string;
 }
 
 /** Without `accessToken` and `credentialsFile`, application default credentials. */

@@ -23,6 +23,8 @@ export interface CatalogueModel {
   readonly info: ModelInfo;
   /** Newest first; none: not known. */
   readonly prices: readonly DatedPrice[];
+  /** Whether the operator has said the price: then it holds wherever the model is served. */
+  readonly hasOwnPrice: boolean;
   /** What its provider answers 400 to; nothing is known of a model that is not built in. */
   readonly refuses: ReadonlySet<ModelRefusal>;
   /** Shorter prompts are never cached. */
@@ -80,6 +82,7 @@ function createModel(name: string, config: ModelConfig, { builtin, taken }: Surr
     targets: Object.freeze(config.routes.map(toTarget)),
     info: Object.freeze(describeModel(name, config, builtin)),
     prices: Object.freeze(pricesOf(config, builtin)),
+    hasOwnPrice: config.price !== undefined,
     refuses: new Set(builtin?.refuses),
     ...(builtin?.min_cached_tokens === undefined ? {} : { minCachedTokens: builtin.min_cached_tokens }),
   });

@@ -10,6 +10,8 @@ const providers: SluiceConfig["providers"] = {
   "vertex-global": { ...common, type: "vertex", project: "p", region: "global" },
   "vertex-eu": { ...common, type: "vertex", project: "p", region: "eu" },
   bedrock: { ...common, type: "bedrock", api: "invoke", region: "us-east-1" },
+  foundry: { ...common, type: "foundry", auth: "api-key" },
+  openai: { ...common, type: "openai", api: "chat", maxTokensField: "max_tokens" },
 };
 
 function bookOf(models: SluiceConfig["models"]): PriceBook {
@@ -67,4 +69,34 @@ test("regional endpoints of the clouds cost a tenth more, and what is estimated 
   expect(output("bedrock")).toBeCloseTo(27.5);
   expect(output(undefined)).toBeCloseTo(27.5);
   expect(output("bedrock", "claude-sonnet-5")).toBe(10);
+});
+
+describe("where another family's model serves", () => {
+  const routes = [
+    { provider: "vendor", model: "claude-opus-5" },
+    { provider: "foundry", model: "my deployment" },
+    { provider: "openai", model: "gpt-6" },
+  ];
+  const rates = { input: 1, output: 2, cacheWrite5m: 1, cacheWrite1h: 1, cacheRead: 1 };
+  const opus = { aliases: [], routes, claude: true };
+  const input = (book: PriceBook, provider: string, model = "claude-opus-5"): number | undefined =>
+    book.find(model, provider, now)?.rates.input;
+
+  test("the price is not Claude's but unknown, or that of the model if it is known", () => {
+    const book = bookOf({ "claude-opus-5": opus });
+    expect([input(book, "vendor"), input(book, "foundry"), input(book, "openai")]).toEqual([5, 5, undefined]);
+    const gpt = { aliases: [], routes: [{ provider: "openai", model: "gpt-6" }], claude: false, price: { rates } };
+    expect(input(bookOf({ "claude-opus-5": opus, "gpt-6": gpt }), "openai")).toBe(1);
+  });
+
+  test("also by Anthropic's API, unless its id names a Claude", () => {
+    const at = (model: string): number | undefined =>
+      input(bookOf({ "claude-opus-5": { ...opus, routes: [{ provider: "vendor", model }] } }), "vendor");
+    expect([at("deepseek-v4-pro"), at("anthropic/claude-opus-5"), at("claude-opus-5")]).toEqual([undefined, 5, 5]);
+  });
+
+  test("an operator's own price holds wherever the model is served", () => {
+    const book = bookOf({ "claude-opus-5": { ...opus, price: { rates } } });
+    expect([input(book, "vendor"), input(book, "openai")]).toEqual([1, 1]);
+  });
 });

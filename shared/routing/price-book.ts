@@ -25,13 +25,42 @@ export function createPriceBook(catalogue: Catalogue, providers: SluiceConfig["p
   }
   return {
     find(name, provider, at) {
-      const model = catalogue.find(name);
+      const asked = catalogue.find(name);
+      const model = asked && servedModel(asked, { provider, catalogue, providers });
       if (model === undefined) return undefined;
       const dearer = regional.get(model);
       const isDearer = dearer !== undefined && (provider === undefined || dearer.providers.has(provider));
       return priceAt(isDearer ? dearer.prices : model.prices, at);
     },
   };
+}
+
+interface Surroundings {
+  readonly provider: string | undefined;
+  readonly catalogue: Catalogue;
+  readonly providers: SluiceConfig["providers"];
+}
+
+/** The model whose price a provider's answer has: of another family's it is the catalogue's entry for it, if there is one. */
+function servedModel(
+  model: CatalogueModel,
+  { provider, catalogue, providers }: Surroundings,
+): CatalogueModel | undefined {
+  const target = provider === undefined ? undefined : model.targets.find((one) => one.provider === provider);
+  if (target === undefined || model.hasOwnPrice || !isStranger(target.model, model, providers[target.provider]))
+    return model;
+  return catalogue.find(target.model);
+}
+
+/** Whether an upstream id is of a model that is no Claude. The clouds' ids of Claude may be anything. */
+function isStranger(
+  upstreamModel: string,
+  { name, claude }: CatalogueModel,
+  provider: ProviderConfig | undefined,
+): boolean {
+  if (!claude || provider === undefined || upstreamModel === name) return false;
+  if (provider.type === "anthropic") return !/claude/i.test(upstreamModel);
+  return provider.type === "openai" || provider.type === "gemini";
 }
 
 interface RegionalPrices {

@@ -43,6 +43,7 @@ afterAll(() => stop());
 interface Trace {
   readonly attempts: readonly { readonly provider: string; readonly model: string; readonly reason: string }[];
   readonly notes: readonly string[];
+  readonly cost: unknown;
 }
 
 function post(body: object): Promise<Response> {
@@ -87,6 +88,8 @@ test.each([false, true])(
       trace.attempts.slice(0, -1).every(({ reason }) => reason === "overloaded" || reason === "server_error"),
     ).toBe(true);
     expect(trace.notes).toContain("dropped: anthropic-beta context-1m-2025-08-07");
+    // What gpt-6 costs is nowhere said.
+    expect(trace.cost).toEqual({ usd: "unknown", why: "no price of claude-sonnet-5-5 is known" });
   },
 );
 

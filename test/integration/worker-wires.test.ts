@@ -11,6 +11,7 @@ import {
   startWorkerHarness,
   type WorkerHarness,
 } from "../support/worker-harness.ts";
+import { chunkFrame } from "../support/event-frames.ts";
 import { startUpstream, type Exchange, type Upstream } from "../support/upstream.ts";
 
 let upstream: Upstream;
@@ -186,6 +187,23 @@ describe("another wire's answer", () => {
     expect(upstream.requests.map(({ path }) => path)).toEqual(Array(2).fill("/v1/responses/input_tokens"));
   });
 
+  test("is estimated for a model that Bedrock cannot count, and counted for others", async () => {
+    const words = { message: "The provided model doesn't support counting tokens." };
+    upstream.onRequest((exchange) =>
+      exchange.request.path.includes("opus")
+        ? exchange.json(400, words, { "x-amzn-errortype": "ValidationException" })
+        : exchange.json(200, { inputTokens: 7 }),
+    );
+    await using harness = await open({ aws: bedrock() }, ["claude-haiku-4-5"]);
+    const count = (model: string): Promise<Outcome> =>
+      harness.handler.invoke(
+        makeCall({ body: { model, messages: [user] }, operation: "count_tokens", head: { model } }),
+        makeContext(),
+      );
+    expect((await count(modelName)).headers["x-sluice-estimated"]).toBe("true");
+    expect(JSON.parse((await count("claude-haiku-4-5")).body.toString())).toEqual({ input_tokens: 7 });
+  });
+
   test("says in its body until when it takes nothing more", async () => {
     const details = [{ "@type": "type.googleapis.com/google.rpc.RetryInfo", retryDelay: "17s" }];
     upstream.onRequest((exchange) =>
@@ -314,31 +332,23 @@ test("a model that stands in is spared what it would refuse; the same model else
   expect(outcome.notes).toContain("dropped: temperature");
 });
 
-test.each([
-  ["a page", (exchange: Exchange) => exchange.response.writeHead(200, { "content-type": "text/html" }).end("<html>")],
-  [
-    "a frame that claims 2 GB",
-    (exchange: Exchange) => {
-      const frame = Buffer.alloc(64);
-      frame.writeUInt32BE(2 ** 31);
-      exchange.response.writeHead(200, { "content-type": "application/vnd.amazon.eventstream" }).end(frame);
-    },
-  ],
-  [
-    "half a frame",
-    (exchange: Exchange) =>
-      exchange.response
+test("a stream that breaks once it has begun ends with an error event, and the trace names the fault", async () => {
+  const start = { type: "message_start", message: { id: "msg_1", usage: { input_tokens: 1, output_tokens: 1 } } };
+  const block = { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } };
+  const broken = chunkFrame({ type: "ping" });
+  broken.writeUInt8((broken.at(-1) ?? 0) ^ 1, broken.length - 1);
+  upstream.onRequest(
+    ({ response }) =>
+      void response
         .writeHead(200, { "content-type": "application/vnd.amazon.eventstream" })
-        .end(Buffer.from([0, 0, 0, 99, 0])),
-  ],
-])("%s in place of a stream is left for the next target", async (_, answer) => {
-  upstream.onRequest((exchange) => {
-    if (exchange.request.path.includes("/model/")) answer(exchange);
-    else exchange.stream("ho");
-  });
+        .end(Buffer.concat([chunkFrame(start), chunkFrame(block), broken])),
+  );
   await using harness = await open({ aws: bedrock(), second: upstream.url });
   const { sink, done } = startStream(harness, makeCall({ stream: true }));
   await done;
-  expect(sink.trailer).toMatchObject({ end: "complete", provider: "second" });
-  expect(sink.trailer?.attempts[0]?.reason).not.toBe("ok");
+  expect(sink.text).toMatch(/event: error\ndata: .*wrong checksum of a frame.*\n\n$/);
+  expect(sink.trailer).toMatchObject({ end: "error_event", provider: "aws" });
+  expect(sink.trailer?.attempts).toMatchObject([
+    { reason: "stream_error", detail: "api_error: wrong checksum of a frame" },
+  ]);
 });

@@ -10,6 +10,7 @@ const model = (name: string, claude: boolean, aliases: readonly string[] = []): 
   claude,
   targets: [],
   prices: [],
+  hasOwnPrice: false,
   refuses: new Set(),
   info: { id: name } as ModelInfo,
 });

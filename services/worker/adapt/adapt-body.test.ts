@@ -9,11 +9,15 @@ interface Adapted {
   readonly notes: readonly string[];
 }
 
-function adapt(body: object, standIn?: string, wire = "anthropic"): Adapted | undefined {
+function adapt(
+  body: object,
+  standIn?: string,
+  { wire = "anthropic", isClaude = true }: { readonly wire?: string; readonly isClaude?: boolean } = {},
+): Adapted | undefined {
   const bytes = Buffer.from(JSON.stringify({ model: "asked", max_tokens: 4_000, ...body }));
   const model = standIn === undefined ? undefined : catalogue.find(standIn);
   if (standIn !== undefined && !model) throw new Error(`${standIn} is unknown`);
-  const adapted = adaptBody(bytes, { operation: "messages", wire, standIn: model });
+  const adapted = adaptBody(bytes, { operation: "messages", wire, standIn: model, isClaude });
   return adapted && { body: JSON.parse(adapted.body.toString()) as Adapted["body"], notes: adapted.notes };
 }
 
@@ -41,6 +45,15 @@ describe("where the model that was asked for is served", () => {
 
   test("a message of nothing but such reasoning goes with it", () =>
     expect(adapt({ messages: [user, turn(foreign), user] })?.body["messages"]).toEqual([user, user]));
+
+  test("reasoning that nobody signed is taken out for a Claude, and stays for others who speak the API", () => {
+    const unsigned = { type: "thinking", thinking: "hm", signature: "" };
+    const body = { messages: [user, turn(unsigned, text), user] };
+    expect(mayHoldForeignThinking(Buffer.from(JSON.stringify(body)))).toBe(true);
+    expect(mayHoldForeignThinking(Buffer.from('{"signature": ""}'))).toBe(true);
+    expect(adapt(body)?.body["messages"]).toEqual([user, turn(text), user]);
+    expect(adapt(body, undefined, { isClaude: false })).toBeUndefined();
+  });
 
   test("text that only speaks of the mark stays", () =>
     expect(adapt({ messages: [{ role: "user", content: "sluice:openai" }] })).toBeUndefined());
@@ -114,12 +127,14 @@ describe("where another model stands in", () => {
     const search = { type: "web_search_20250305", name: "web_search" };
     const own = { name: "f", input_schema: { type: "object" } };
     const messages = [user];
-    expect(adapt({ tools: [search, own], messages }, "claude-opus-4-8", "bedrock")).toMatchObject({
+    expect(adapt({ tools: [search, own], messages }, "claude-opus-4-8", { wire: "bedrock" })).toMatchObject({
       body: { tools: [own] },
       notes: ["dropped: tool web_search_20250305"],
     });
-    const alone = adapt({ tools: [search], tool_choice: { type: "auto" }, messages }, "claude-opus-4-8", "bedrock");
+    const alone = adapt({ tools: [search], tool_choice: { type: "auto" }, messages }, "claude-opus-4-8", {
+      wire: "bedrock",
+    });
     expect(alone?.body).toEqual({ model: "asked", max_tokens: 4_000, messages });
-    expect(adapt({ tools: [search], messages }, "claude-opus-4-8", "vertex")).toBeUndefined();
+    expect(adapt({ tools: [search], messages }, "claude-opus-4-8", { wire: "vertex" })).toBeUndefined();
   });
 });

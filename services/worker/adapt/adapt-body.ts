@@ -13,6 +13,8 @@ export interface Surroundings {
   readonly wire: string;
   /** The model that stands in for the one that was asked for; undefined where that one is served itself. */
   readonly standIn: Pick<CatalogueModel, "refuses" | "info"> | undefined;
+  /** Whether it is a Claude; others who speak the API may want unsigned reasoning back. */
+  readonly isClaude: boolean;
 }
 
 export interface AdaptedBody {
@@ -22,9 +24,11 @@ export interface AdaptedBody {
 
 const foreignTag = Buffer.from(`"${foreignSignaturePrefix}`);
 
+const unsigned = [Buffer.from('"signature":""'), Buffer.from('"signature": ""')];
+
 /** Whether reasoning of a model that is not Claude may be in a body; a search over its bytes. */
 export function mayHoldForeignThinking(body: Buffer): boolean {
-  return body.includes(foreignTag);
+  return body.includes(foreignTag) || unsigned.some((bytes) => body.includes(bytes));
 }
 
 /**
@@ -33,7 +37,7 @@ export function mayHoldForeignThinking(body: Buffer): boolean {
  */
 export function adaptBody(bytes: Buffer, given: Surroundings): AdaptedBody | undefined {
   const draft: Draft = { body: JSON.parse(bytes.toString("utf8")) as Record<string, unknown>, notes: new Set() };
-  stripThinking(draft, given.standIn ? "all" : "foreign");
+  stripThinking(draft, given.standIn ? "all" : given.isClaude ? "foreign or unsigned" : "foreign");
   if (given.standIn) {
     const { refuses, info } = given.standIn;
     adaptThinking(draft, refuses);

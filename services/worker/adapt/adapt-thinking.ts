@@ -7,14 +7,15 @@ import type { Draft } from "./draft.ts";
  * Takes reasoning out of the conversation: what is marked as no Claude's, or all of it, which is signed for another
  * model. A message of nothing else goes with it.
  */
-export function stripThinking(draft: Draft, which: "foreign" | "all"): void {
+export function stripThinking(draft: Draft, which: "foreign" | "foreign or unsigned" | "all"): void {
   const messages = draft.body["messages"];
   if (!Array.isArray(messages)) return;
   let count = 0;
+  const goes = (block: Fields): boolean => isForeign(block) || (which !== "foreign" && block["signature"] === "");
   const kept = messages.flatMap((message: unknown) => {
     if (!isFields(message) || message["role"] !== "assistant" || !Array.isArray(message["content"])) return [message];
     const blocks: readonly unknown[] = message["content"];
-    const content = blocks.filter((block) => !isThinking(block) || (which === "foreign" && !isForeign(block)));
+    const content = blocks.filter((block) => !isThinking(block) || (which !== "all" && !goes(block)));
     count += blocks.length - content.length;
     if (content.length === blocks.length) return [message];
     return content.length === 0 ? [] : [{ ...message, content }];

@@ -1,6 +1,6 @@
 import type { ForwardedHeaders } from "#shared/messages/call.ts";
 import { GatewayError } from "#shared/messages/error.ts";
-import { nameList, scanMembers } from "#shared/messages/json-members.ts";
+import { nameList, scanMembers, type NameList } from "#shared/messages/json-members.ts";
 import { openJson, skipWhitespace } from "#shared/messages/json-scanner.ts";
 import { splitBetas } from "./beta-flags.ts";
 import type { ProviderCall, SortedBetas } from "./adapter.ts";
@@ -16,12 +16,22 @@ export const ownServiceMembers = ["fallbacks", "container", "mcp_servers"] as co
  * empty list say nothing.
  * @throws GatewayError `invalid_request` that names the member.
  */
-export function refuseOwnService(taken: { readonly [Name in (typeof ownServiceMembers)[number]]?: Buffer }): void {
+export function refuseOwnService(taken: { readonly [Name in OwnServiceMember]?: Buffer }): void {
   for (const name of ownServiceMembers) {
     const value = taken[name]?.toString("utf8").replaceAll(/\s/g, "");
     if (value === undefined || value === "null" || value === "[]") continue;
     throw new GatewayError("invalid_request", `${name}: Not available where this model is served`);
   }
+}
+
+type OwnServiceMember = (typeof ownServiceMembers)[number];
+
+/** The same where the caller's bytes go out as they are, for those of these members that the wire lacks. */
+export function refuseMembers(body: Buffer, lacking: NameList<OwnServiceMember>): void {
+  if (!lacking.names.some((name) => body.includes(`"${name}"`))) return;
+  const { found } = scanMembers(openJson(body), skipWhitespace(body, 0), { names: lacking });
+  const taken = Object.entries(found).map(([name, { start, end }]) => [name, body.subarray(start, end)] as const);
+  refuseOwnService(Object.fromEntries(taken));
 }
 
 /** The betas table's word; without it every flag of the call that this target has not refused goes to one place. */

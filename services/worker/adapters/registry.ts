@@ -21,7 +21,7 @@ interface Wire<Config> {
 
 /** One line per provider type. */
 const wires: { readonly [Type in ProviderType]: Wire<ConfigOf<Type>> } = {
-  anthropic: { createAdapter: createAnthropicAdapter },
+  anthropic: { createAdapter: createAnthropicAdapter, createCredentials: createPlatformCredentials },
   bedrock: { createAdapter: createBedrockAdapter, createCredentials: createAwsCredentials },
   vertex: { createAdapter: createVertexAdapter, createCredentials: createGoogleCredentials },
   openai: { createAdapter: createAdapterOfApi },
@@ -31,6 +31,13 @@ const wires: { readonly [Type in ProviderType]: Wire<ConfigOf<Type>> } = {
 
 function createAdapterOfApi(config: ConfigOf<"openai">): Adapter {
   return config.api === "responses" ? createResponsesAdapter(config) : createOpenaiAdapter(config);
+}
+
+/** Claude on AWS' or Google's platform; a key needs nothing more. */
+function createPlatformCredentials(config: ConfigOf<"anthropic">): CredentialSource | undefined {
+  if (config.auth === "google") return createGoogleCredentials(config);
+  const { region = "", apiKey: _, ...rest } = config;
+  return config.auth === "aws" ? createAwsCredentials({ ...rest, region }) : undefined;
 }
 
 function createGeminiCredentials(config: ConfigOf<"gemini">): CredentialSource | undefined {

@@ -35,8 +35,10 @@ export function adaptedBody(
   const isStandIn = target.catalogueModel !== head.model;
   if (!complete.has(provider.wire)) refuseLack(run, { wire: provider.wire, isStandIn });
   if (!isStandIn && !(run.mayHoldForeign ??= mayHoldForeignThinking(body))) return undefined;
-  const standIn = isStandIn ? catalogue.find(target.catalogueModel) : undefined;
-  const adapted = adaptBody(body, { operation: head.operation, wire: provider.wire, standIn });
+  const model = catalogue.find(target.catalogueModel);
+  const standIn = isStandIn ? model : undefined;
+  const isClaude = model?.claude === true;
+  const adapted = adaptBody(body, { operation: head.operation, wire: provider.wire, standIn, isClaude });
   if (!adapted) return undefined;
   for (const note of adapted.notes) noteOnce(run, note);
   return { body: adapted.body, splices: readBody(adapted.body, head.operation).splices };

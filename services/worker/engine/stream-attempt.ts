@@ -211,7 +211,7 @@ class StreamAttempt implements ExchangeReceiver {
   /** The stream's own end has been relayed: `message_stop`, or the provider's error event. */
   #endBegun(): void {
     if (this.#observer.error !== undefined) {
-      this.#settleBegun("stream_error", "error_event", this.#observer.error.type);
+      this.#settleBegun("stream_error", "error_event", this.#detailOf(this.#observer.error));
       this.#exchange.abort("error event");
       return;
     }
@@ -219,6 +219,12 @@ class StreamAttempt implements ExchangeReceiver {
     this.#exchange.expireAt(Date.now() + drainMs, "drained");
     // However slow the reader is: nothing that still comes is for it.
     this.#exchange.resume();
+  }
+
+  /** The error's type, and what the wire knows beyond it. */
+  #detailOf(error: NonNullable<StreamObserver["error"]>): string {
+    const { detail } = this.#order.provider.adapter.classifyEvent(error);
+    return detail === undefined ? error.type : `${error.type}: ${detail}`;
   }
 
   /** The bytes ended, or were ended by a limit, before the stream's own end. */

@@ -10,6 +10,8 @@ export function classify(head: UpstreamHead, body: Buffer): Failure {
   if (status < 400) return broken("unexpected status");
   const envelope = readErrorEnvelope(body);
   if (envelope) return failureOf(status, envelope);
+  if (status === 405 || status === 501)
+    return { reason: "not_found", status: 404, detail: "no such endpoint", envelope: false };
   return { ...reasonOfStatus(status), status, envelope: false };
 }
 
@@ -66,10 +68,21 @@ const accountCodes: ReadonlySet<string> = new Set([
 ]);
 /** The texts the API uses where it sends no code: no credit left, or a limit the account set for itself. */
 const accountTexts = /credit balance is too low|specified (?:workspace )?API usage limits/i;
+/** Types and texts of others who speak the API; texts count only where the status is not about the request. */
+const othersAccountTypes: ReadonlySet<string> = new Set([
+  "insufficient_balance",
+  "insufficient_balance_error",
+  "insufficient_quota",
+  "exceeded_current_quota_error",
+]);
+const othersAccountTexts = /insufficient (?:account )?balance|insufficient credits|exceeded your current quota/i;
 
 function isAccountTrouble(status: number, error: ErrorFacts): boolean {
   if (error.errorCode !== undefined && accountCodes.has(error.errorCode)) return true;
-  return (status === 400 || status === 403 || status === 429) && accountTexts.test(error.message);
+  if (othersAccountTypes.has(error.type)) return true;
+  if (status === 403 || status === 429)
+    return accountTexts.test(error.message) || othersAccountTexts.test(error.message);
+  return status === 400 && accountTexts.test(error.message);
 }
 
 /** The flags an `invalid beta flag` refusal names, none if it names none; undefined when it is no such refusal. */

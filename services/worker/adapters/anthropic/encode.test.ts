@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { AnthropicProviderConfig } from "#shared/config/schema.ts";
 import { readBody } from "#shared/messages/body.ts";
 import type { ForwardedHeaders } from "#shared/messages/call.ts";
-import type { ProviderCall, UpstreamRequest } from "../adapter.ts";
+import type { Credential, ProviderCall, UpstreamRequest } from "../adapter.ts";
 import { createAnthropicAdapter } from "./adapter.ts";
 
 const body = Buffer.from('{"model":"claude-x", "max_tokens":1,"messages":[],"providerOptions":{"gateway":{}}}');
@@ -22,6 +22,7 @@ interface Given {
   readonly call?: Partial<Omit<ProviderCall, "id">>;
   readonly headers?: Partial<ForwardedHeaders>;
   readonly model?: string;
+  readonly credential?: Credential;
 }
 
 function encode(given: Given = {}): UpstreamRequest {
@@ -38,7 +39,14 @@ function encode(given: Given = {}): UpstreamRequest {
     ...given.call,
   };
   const adapter = createAnthropicAdapter({ ...config, ...given.config });
-  return adapter.encode(call, { provider: "p", model: given.model ?? "claude-x" }, { credential: undefined, now: 0 });
+  return adapter.encode(
+    call,
+    { provider: "p", model: given.model ?? "claude-x" },
+    {
+      credential: given.credential,
+      now: 0,
+    },
+  );
 }
 
 function header(request: UpstreamRequest, name: string): string[] {
@@ -62,6 +70,32 @@ describe("the request", () => {
     expect(header(bearer, "x-api-key")).toEqual([]);
     const { apiKey: _, ...keyless } = config;
     expect(createAnthropicAdapter(keyless).encode).toBeTypeOf("function");
+  });
+
+  test("is signed for AWS' platform, with its workspace; a key is not sent beside", () => {
+    const aws = { kind: "aws", accessKeyId: "AKIDEXAMPLE", secretAccessKey: "s", sessionToken: "t" } as const;
+    const headers = { "anthropic-workspace-id": "wrkspc_1" };
+    const request = encode({
+      config: { auth: "aws", region: "us-east-1", headers },
+      credential: aws,
+      call: { operation: "count_tokens" },
+    });
+    expect(header(request, "authorization")[0]).toMatch(
+      /^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE\/19700101\/us-east-1\/aws-external-anthropic\/aws4_request, /,
+    );
+    expect(header(request, "x-amz-security-token")).toEqual(["t"]);
+    expect(header(request, "anthropic-workspace-id")).toEqual(["wrkspc_1"]);
+    expect(header(request, "x-api-key")).toEqual([]);
+    expect(request.path).toBe("/v1/messages/count_tokens");
+  });
+
+  test("has a token for Google's platform, below its project and workspace", () => {
+    const baseUrl = "https://claude.example/v1/projects/p/locations/global/workspaces/w/invoke";
+    const token = { kind: "headers", headers: ["authorization", "Bearer token"] } as const;
+    const request = encode({ config: { auth: "google", baseUrl }, credential: token });
+    expect(header(request, "authorization")).toEqual(["Bearer token"]);
+    expect(header(request, "x-api-key")).toEqual([]);
+    expect(request.path).toBe("/v1/projects/p/locations/global/workspaces/w/invoke/v1/messages");
   });
 
   test("asks for an uncompressed answer and forwards only what is to be forwarded", () => {

@@ -32,6 +32,8 @@ describe("an exception", () => {
       404,
     ],
     [400, "ValidationException", "The provided model identifier is invalid.", "not_found", 404],
+    [400, "ValidationException", "The provided model doesn't support counting tokens.", "not_found", 404],
+    [403, "InvalidSignatureException", "Credential should be scoped to a valid region.", "credential_refused", 401],
     [400, "ServiceQuotaExceededException", "quota", "rate_limited", 429],
     [400, "ExpiredTokenException", "The security token included in the request is expired", "credential_refused", 401],
     [400, "ConflictException", "busy", "server_error", 409],

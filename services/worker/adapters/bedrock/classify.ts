@@ -47,9 +47,13 @@ const notServed = { reason: "not_found", status: 404, type: "not_found_error" } 
 function specialMeaning({ type, message }: AwsError): ExceptionMeaning | undefined {
   if (type === "ValidationException") {
     if (/on-demand throughput/i.test(message)) return { ...notServed, detail: "needs an inference profile" };
+    if (/support counting tokens/i.test(message))
+      return { ...notServed, type: "api_error", detail: "no token counter for this model" };
     if (/model identifier is invalid|model ID .*not supported/i.test(message))
       return { ...notServed, detail: "unknown model id in this region" };
   }
+  if (/scoped to a valid region/i.test(message))
+    return { reason: "credential_refused", status: 401, type: "api_error", detail: "wrong region" };
   if (type !== "AccessDeniedException") return undefined;
   if (/PAYMENT_INSTRUMENT|billing/i.test(message))
     return { reason: "account_exhausted", status: 402, type: "api_error", detail: "account trouble" };

@@ -1,5 +1,12 @@
-/** CountTokens takes the model itself and no inference profile: `us.anthropic.claude-x` is `anthropic.claude-x`. */
-export function countedModel(model: string): string {
+/**
+ * CountTokens takes the model itself and no inference profile: `us.anthropic.claude-x` is `anthropic.claude-x`. A profile
+ * of an application does not name its model; then it is the one that was asked for.
+ */
+export function countedModel(model: string, askedModel: string): string {
+  if (/^arn:[^/]+:application-inference-profile\//.test(model)) {
+    const asked = askedModel.replace(/^anthropic\//, "").replaceAll(".", "-");
+    return asked.startsWith("claude-") ? `anthropic.${asked}` : model;
+  }
   const profile = /^arn:[^/]+:inference-profile\/(.+)$/.exec(model)?.[1] ?? model;
   return profile.replace(/^[a-z-]+\.(?=anthropic\.)/, "");
 }

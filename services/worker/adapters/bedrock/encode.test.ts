@@ -152,6 +152,7 @@ describe("a count", () => {
     ["us-gov.anthropic.claude-x-v1%3A0".replace("%3A", ":"), "anthropic.claude-x-v1%3A0"],
     ["anthropic.claude-x", "anthropic.claude-x"],
     ["arn:aws:bedrock:eu-west-1:1:inference-profile/eu.anthropic.claude-x", "anthropic.claude-x"],
+    ["arn:aws:bedrock:eu-west-1:1:application-inference-profile/ab12", "anthropic.claude-x"],
   ])("of %s asks %s", (model, counted) => {
     expect(encode({ operation: "count_tokens", model }).path).toBe(`/model/${counted}/count-tokens`);
   });
@@ -207,4 +208,11 @@ test("Mantle gets the Messages API's request, signed for it", () => {
   expect(jsonOf(request)["model"]).toBe("anthropic.claude-opus-5");
   expect(header(request, "anthropic-version")).toBe("2023-06-01");
   expect(header(request, "authorization")).toContain("/us-east-1/bedrock-mantle/aws4_request");
+});
+
+test.each(["fallbacks", "container", "mcp_servers"])("Mantle cannot have %s", (member) => {
+  const config = { api: "mantle", baseUrl: "https://bedrock-mantle.us-east-1.api.aws/anthropic" } as const;
+  const value = member === "container" ? "c_1" : [{ model: "m" }];
+  expect(() => encode({ config, body: { [member]: value } })).toThrow(`${member}: Not available`);
+  expect(jsonOf(encode({ config, body: { text: `"${member}"` } }))).toHaveProperty("text");
 });

@@ -31,7 +31,7 @@ export function encode(wire: InvokeWire, call: ProviderCall, target: AdapterTarg
   const notes: string[] = [];
   const body = encodeBody(call, target, notes);
   const isCount = call.operation === "count_tokens";
-  const model = encodeSegment(isCount ? countedModel(target.model) : target.model);
+  const model = encodeSegment(isCount ? countedModel(target.model, call.askedModel) : target.model);
   const action = isCount ? "count-tokens" : call.stream ? "invoke-with-response-stream" : "invoke";
   return {
     path: `${wire.pathPrefix}/model/${model}/${action}`,

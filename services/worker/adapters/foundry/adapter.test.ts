@@ -30,6 +30,20 @@ test("a call goes to the deployment by the Messages API, its bytes kept", () => 
   });
 });
 
+test("fallbacks are refused, so that another target is asked; where they say nothing, the bytes stay", () => {
+  const encode = (member: string): string =>
+    textOf(
+      adapter.encode(
+        claudeCall(`{"model":"claude-x","max_tokens":1,${member},"messages":[]}`),
+        { provider: "p", model: "claude-x" },
+        { credential: undefined, now: 0 },
+      ),
+    );
+  expect(() => encode('"fallbacks":[{"model":"m"}]')).toThrow("fallbacks: Not available where this model is served");
+  expect(encode('"fallbacks": []')).toContain('"fallbacks": []');
+  expect(encode('"container":"c_1"')).toContain('"container":"c_1"');
+});
+
 describe("an error of Azure's front", () => {
   const azure = (code: string): string => JSON.stringify({ error: { code, message: "m" } });
   test.each<readonly [number, string, FailureReason]>([

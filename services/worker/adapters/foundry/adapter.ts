@@ -4,9 +4,12 @@ import { classifyEvent, isStream } from "../anthropic/classify.ts";
 import { decode } from "../anthropic/decode.ts";
 import { encode, type AnthropicWire } from "../anthropic/encode.ts";
 import { createStreamDecoder } from "../anthropic/stream-decoder.ts";
-import { pathPrefixOf } from "../claude-request.ts";
+import { nameList } from "#shared/messages/json-members.ts";
+import { pathPrefixOf, refuseMembers } from "../claude-request.ts";
 import { withCredential } from "../with-credential.ts";
 import { classify } from "./classify.ts";
+
+const lacking = nameList("fallbacks");
 
 /** Claude in Microsoft Foundry: Messages, under names of deployments. */
 export function createFoundryAdapter(config: FoundryProviderConfig): Adapter {
@@ -17,7 +20,10 @@ export function createFoundryAdapter(config: FoundryProviderConfig): Adapter {
   return {
     origin: new URL(config.baseUrl).origin,
     counts: true,
-    encode: (call, target, given) => withCredential(encode(wire, call, target), given),
+    encode: (call, target, given) => {
+      refuseMembers(call.body, lacking);
+      return withCredential(encode(wire, call, target), given);
+    },
     decode,
     createStreamDecoder,
     isStream,
