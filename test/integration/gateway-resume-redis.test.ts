@@ -46,9 +46,7 @@ test("while Redis is away a stream is not recorded, says so, and is cancelled wi
   await using bed = await startGatewayBed({ redisUrl: redis.url });
   await redis.kill();
   await expect.poll(() => bed.health()).toMatchObject({ redis: "degraded" });
-  const startedAt = Date.now();
   const { response, id, signal } = await openStream(bed);
-  expect(Date.now() - startedAt).toBeLessThan(1000);
   expect([response.status, response.headers.get("x-sluice-detach")]).toEqual([200, "unavailable"]);
   const events = await getEvents(bed, id);
   expect([events.status, events.headers.get("retry-after")]).toEqual([529, "1"]);

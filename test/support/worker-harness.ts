@@ -74,7 +74,7 @@ export async function startWorkerHarness(options: HarnessOptions): Promise<Worke
     catalogue,
     affinity,
     bodies,
-    streams: { headersTimeoutMs: 5_000, idleMs: 5_000, maxStreamMs: 60_000, holdMs: 2_000, ...options.streams },
+    streams: { headersTimeoutMs: 20_000, idleMs: 20_000, maxStreamMs: 60_000, holdMs: 20_000, ...options.streams },
     logger,
   });
   if (!options.isRedisAway) {
@@ -100,8 +100,8 @@ function openProviders(options: HarnessOptions): {
     sameTargetRetries: 1,
     backoffBaseMs: 5,
     backoffMaxMs: 20,
-    connectTimeoutMs: 1_000,
-    headersTimeoutMs: 5_000,
+    connectTimeoutMs: 20_000,
+    headersTimeoutMs: 20_000,
     ...options.engine,
   };
   const named = Object.entries(options.providers).map(([name, given]) => [name, providerConfig(given)] as const);
@@ -174,7 +174,7 @@ export function makeCall(options: CallOptions = {}): WorkerCall {
     ...(facts.thread ? { thread: facts.thread } : {}),
     ...(facts.container === undefined ? {} : { container: facts.container }),
     acceptedAt: now,
-    deadlineAt: now + (options.deadlineMs ?? 10_000),
+    deadlineAt: now + (options.deadlineMs ?? 40_000),
     waitUntil: now,
     ...options.head,
   };
