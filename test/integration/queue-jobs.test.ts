@@ -256,6 +256,23 @@ test("a dispatcher that leaves finishes what runs and takes nothing more", async
   await eventually(async () => expect(await producer.remove("interactive", id)).toBe("absent"));
 });
 
+test("a job that comes while a dispatcher is told to leave is left to the others", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  for (let round = 0; round < 50; round++) {
+    const prefix = `${bed.prefix}-${round}`;
+    const lane = bed.own(createJobProducer(await bed.connect("command"), { prefix }));
+    const leaving = await openConsumer(bed, { prefix });
+    const early = callId();
+    await lane.add("interactive", sampleJob(early));
+    await eventually(() => expect(idsOf(leaving)).toEqual([early]), { everyMs: 1 });
+    const closed = leaving.close(new AbortController().signal);
+    await lane.add("interactive", sampleJob(callId()));
+    await closed;
+    expect(idsOf(leaving), `round ${round}`).toEqual([early]);
+    expect((await lane.depth()).interactive).toMatchObject({ waiting: 1 });
+  }
+});
+
 test("what was given back is not taken again for a sign that came while the consumer was told to leave", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const redis = await bed.connect("command");
