@@ -86,7 +86,8 @@ export function createLaneWorker({ lane, lockMs, connection, prefix, logger }: L
     prefix: queuePrefix(prefix),
     autorun: false,
     lockDuration: lockMs,
-    stalledInterval: lockMs / stalledChecks,
+    // Redis takes whole milliseconds only.
+    stalledInterval: Math.ceil(lockMs / stalledChecks),
     // How often is too often we decide ourselves: what BullMQ fails it only writes down.
     maxStalledCount: 1_000_000,
   });

@@ -123,7 +123,8 @@ test("a job whose dispatcher lost its lock is delivered again, and says so", { t
     deliveries.push({ delivery, redelivered });
     return delivery === 1 ? new Promise(() => undefined) : Promise.resolve();
   };
-  await openConsumer(bed, handle, 3000);
+  // No multiple of the three checks in that time.
+  await openConsumer(bed, handle, 3001);
   const id = callId();
   await producer.add("interactive", sampleJob(id));
   await eventually(() => expect(deliveries).toHaveLength(1));
