@@ -20,7 +20,7 @@ let other: { readonly url: string; readonly key: string };
 
 beforeAll(async () => {
   upstream = await startUpstream();
-  stack = await startStack({ upstreams: [upstream], gateways: 2, config: { events: { lease: "2s" } } });
+  stack = await startStack({ upstreams: [upstream], gateways: 2, config: { events: { lease: "6s" } } });
   other = { url: stack.urls[1] ?? "", key: stack.key };
 });
 beforeEach(async ({ onTestFailed }) => {
