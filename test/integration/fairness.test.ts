@@ -177,7 +177,7 @@ describe("while background jobs saturate a target", () => {
     await meanwhile;
     const slowdown = async (): Promise<number> => {
       const servedBefore = provider.served;
-      const beside = await callInteractively(bed.bench, 6_000);
+      const beside = await callInteractively(bed.bench, 3_000);
       const background = provider.served - servedBefore - beside.length;
       expect(beside.every(({ status }) => status === 200)).toBe(true);
       expect(background).toBeGreaterThan(beside.length / 2);
@@ -185,7 +185,7 @@ describe("while background jobs saturate a target", () => {
       const waited = p95(beside, "waitedMs") / Math.max(p95(alone, "waitedMs"), 50);
       return Math.max(p95(beside, "ms") / p95(alone, "ms"), waited);
     };
-    expect(await bestOf(3, slowdown, 1.5)).toBeLessThanOrEqual(1.5);
+    expect(await bestOf(5, slowdown, 1.5)).toBeLessThanOrEqual(1.5);
     expect((await bed.bench.producer.depth()).background.waiting).toBeGreaterThan(0);
   });
 

@@ -18,6 +18,7 @@ import { createProviders } from "../../services/worker/engine/provider.ts";
 import type { StreamLimits } from "../../services/worker/engine/stream-attempt.ts";
 import { createCallHandler } from "../../services/worker/handle-call.ts";
 import { eventually } from "./eventually.ts";
+import { patience } from "./store-bed.ts";
 
 /** A worker's call handler with everything behind it but the session, for tests that call it directly. */
 export interface WorkerHarness {
@@ -52,7 +53,7 @@ export const modelName = "claude-opus-4-8";
 export async function startWorkerHarness(options: HarnessOptions): Promise<WorkerHarness> {
   const logger = createLogger({ name: "test", level: "silent" });
   const prefix = options.prefix ?? `test-${randomUUID()}`;
-  const redis = connectRedis(options.redisUrl, "command", { logger });
+  const redis = connectRedis(options.redisUrl, "command", { logger, ...patience(options.redisUrl) });
   const subscriber = connectRedis(options.redisUrl, "subscriber", { logger });
   const board = createTargetBoard({ redis, subscriber, prefix, logger });
   const registry = new Registry();
