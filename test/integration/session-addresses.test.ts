@@ -154,6 +154,7 @@ test("with TLS both sides prove themselves, the worker by the name that was aske
 test("a process that closes its pool and its worker ends by itself", async () => {
   const script = fileURLToPath(new URL("fixtures/pool-process.ts", import.meta.url));
   // Else it is ended, and the promise rejected.
-  await promisify(execFile)(process.execPath, [script], { timeout: 50_000 });
+  const ended = promisify(execFile)(process.execPath, [script], { timeout: 50_000 });
+  await expect(ended).resolves.toBeDefined();
   silent.flush();
 });

@@ -49,6 +49,18 @@ test("a command to a Redis that stands still is rejected within the second, one 
   expect(await bestOf(3, () => refusal(connection, ""), 100)).toBeLessThan(100);
 });
 
+test("a process that stood still for longer than a command has time hears its answer", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const connection = bed.own(connectRedis(inject("redisUrl"), "command", { ...bed, commandTimeoutMs: 200 }));
+  await connection.ready();
+  for (let round = 0; round < 10; round++) {
+    const answer = connection.client.set(`{${bed.prefix}}:still`, round, "PX", 60_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+    expect(await answer).toBe("OK");
+  }
+});
+
 test("a write that was rejected is not made up for later", async () => {
   await using redis = await spawnRedis();
   await using bed = createStoreBed(redis.url);

@@ -109,7 +109,7 @@ export async function startGatewayBed(options: GatewayBedOptions = {}): Promise<
   const traces = stack.own(createTraceStore({ redis, prefix, ttlMs: config.trace.ttlMs, logger }));
   const producer = stack.own(createJobProducer(redis, { prefix }));
   if (options.dispatcher !== false) stack.own(await startDispatcher(config, results));
-  const gateway = await startGateway(config, { own: (resource) => stack.own(resource), logger });
+  const gateway = await startGateway(config, { own: (resource) => stack.own(resource), logger, maxLagMs: Infinity });
   await eventually(() => {
     const { workers } = { workers: 0, ...gateway.service.health?.() };
     if (workers < servers.length) throw new Error("not every worker is connected");

@@ -43,7 +43,7 @@ export async function startResumeBed(events: Readonly<Record<string, unknown>> =
   const bed = await startGatewayBed({ config: { server: { ping_after: "300ms" }, events: { ttl: "20s", ...events } } });
   const logger = createLogger({ name: "test", level: "silent" });
   const stack = createCloseStack(logger);
-  const other = await startGateway(bed.config, { own: (resource) => stack.own(resource), logger });
+  const other = await startGateway(bed.config, { own: (resource) => stack.own(resource), logger, maxLagMs: Infinity });
   const { url, prefix } = bed.config.redis;
   const redis = stack.own(connectRedis(url, "command", { logger, ...patience(url) }));
   await redis.ready();

@@ -18,7 +18,7 @@ export interface LoadGuardOptions {
   /** Calls that may be open at a time. */
   readonly maxOpenCalls: number;
   /** The 99th percentile of the event loop's delay, over a second, beyond which calls are shed. */
-  readonly maxLagMs?: number;
+  readonly maxLagMs?: number | undefined;
 }
 
 /** Half of what a hurried caller waits; what is answered after a shed call's own patience helps nobody. */
