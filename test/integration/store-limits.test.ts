@@ -42,7 +42,7 @@ test("the place of a call whose gateway is gone becomes free by itself", async (
 
 test("a call that lasts longer than it was thought to keeps its place until it is released", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
-  const limits = createKeyLimits({ redis: await bed.connect("command"), prefix: bed.prefix, renewEveryMs: 200 });
+  const limits = createKeyLimits({ redis: await bed.connect("command"), prefix: bed.prefix, renewEveryMs: 1_500 });
   const other = await openLimits(bed);
   const id = callId();
   // Longer than a moment in which nothing is renewed.
