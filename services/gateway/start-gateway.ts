@@ -37,6 +37,11 @@ export interface Gateway {
   useKeys(config: Pick<SluiceConfig, "keys" | "oidc">): void;
 }
 
+export interface GatewayContext extends Omit<ServiceContext, "signal"> {
+  /** For a process that is more than a gateway: the event loop's delay beyond which calls are shed; 500 ms if absent. */
+  readonly maxLagMs?: number;
+}
+
 /** How long the start waits for Redis; without it calls go straight to the workers. */
 const redisPatienceMs = 3000;
 const backlog = 4096;
@@ -44,7 +49,7 @@ const backlog = 4096;
 const batchTimeoutMs = 10_000;
 
 /** Opens everything a gateway stands on, then listens. What is opened is the context's to close. */
-export async function startGateway(config: SluiceConfig, context: Omit<ServiceContext, "signal">): Promise<Gateway> {
+export async function startGateway(config: SluiceConfig, context: GatewayContext): Promise<Gateway> {
   const { deps, describeRedis, awaitRedis } = openDeps(config, context);
   const app = buildApp(deps);
   context.own(app);
@@ -88,7 +93,7 @@ interface Opened {
   readonly awaitRedis: () => Promise<void>;
 }
 
-function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "signal">): Opened {
+function openDeps(config: SluiceConfig, { own, logger, maxLagMs }: GatewayContext): Opened {
   const { url, prefix, encryptionKey } = config.redis;
   const sealed = encryptionKey === undefined ? {} : { encryptionKey };
   const redis = own(connectRedis(url, "command", { logger }));
@@ -113,7 +118,7 @@ function openDeps(config: SluiceConfig, { own, logger }: Omit<ServiceContext, "s
     catalogue,
     keyring: createKeyring(config.keys),
     oidc: createOidcVerifier(),
-    guard: own(createLoadGuard({ maxOpenCalls: config.server.maxWaiting })),
+    guard: own(createLoadGuard({ maxOpenCalls: config.server.maxWaiting, maxLagMs })),
     keyLimits: own(createKeyLimits({ redis, prefix })),
     pool: own(createWorkerPool({ address, token, tls, peer: { kind: "gateway", id: instanceId }, logger })),
     producer,

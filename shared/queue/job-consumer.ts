@@ -99,7 +99,7 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
 
   async function close(signal: AbortSignal): Promise<void> {
     slots.stop();
-    // A sign that comes with the end is still followed by a take, which must not find what is given back below.
+    // A take that is still under way must not find what is given back below.
     if (options.connection.isReady) await withPatience(slots.ended);
     await slots.idle(signal);
     const left = [...held.values()];

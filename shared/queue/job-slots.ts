@@ -74,7 +74,10 @@ export class JobSlots {
         continue;
       }
       const sign = await this.#options.worker.sign(dueAt);
-      if (this.#isStopped && !sign.isTaken) return;
+      if (this.#isStopped) {
+        if (sign.isTaken) await this.#options.worker.passOn().catch(() => undefined);
+        return;
+      }
       dueAt = sign.dueAt === 0 ? await this.#takeAll() : sign.dueAt;
     }
   }

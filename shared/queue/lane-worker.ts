@@ -15,7 +15,7 @@ export interface TakenJob {
   readonly stalled: number;
 }
 
-/** `dueAt` as in `Take`; `isTaken`: the sign is ours alone, so a take must follow. */
+/** `dueAt` as in `Take`; `isTaken`: the sign is ours alone, so a take must follow, or it is passed on. */
 interface Sign {
   readonly isTaken: boolean;
   readonly dueAt: number;
@@ -37,6 +37,8 @@ export interface LaneWorker {
   look(): Promise<LaneView>;
   /** Waits until there may be a job, some seconds at most, or not beyond the time that a parked one is due. */
   sign(dueAt: number): Promise<Sign>;
+  /** Leaves a sign that was taken to whoever else waits for one. */
+  passOn(): Promise<void>;
   /** Removes the job as done and, if wanted, takes the next one in the same script. Rejects when the lock is lost. */
   finish(job: TakenJob, takeNext: boolean): Promise<TakenJob | undefined>;
   /** Puts the job aside with new data. Rejects when the lock is lost. */
@@ -84,7 +86,8 @@ export function createLaneWorker({ lane, lockMs, connection, prefix, logger }: L
     prefix: queuePrefix(prefix),
     autorun: false,
     lockDuration: lockMs,
-    stalledInterval: lockMs / stalledChecks,
+    // Redis takes whole milliseconds only.
+    stalledInterval: Math.ceil(lockMs / stalledChecks),
     // How often is too often we decide ourselves: what BullMQ fails it only writes down.
     maxStalledCount: 1_000_000,
   });
@@ -121,6 +124,10 @@ export function createLaneWorker({ lane, lockMs, connection, prefix, logger }: L
         await backend.reconnectBlocking().catch(() => undefined);
         return nothing;
       }
+    },
+    async passOn() {
+      const { marker = "" } = backend.keys;
+      await connection.client.zadd(marker, 0, "0");
     },
     async finish(job, takeNext) {
       const done = finishedJob(job);

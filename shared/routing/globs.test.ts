@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { bestOf } from "../../test/support/best-of.ts";
 import { matchesGlob, matchesModel } from "./globs.ts";
 
 test.each([
@@ -25,8 +26,11 @@ test("a key without globs may use every model, one with an empty list none", () 
   expect(matchesModel([], "claude-opus-5")).toBe(false);
 });
 
-test("a row of asterisks is not slower than one", () => {
-  const started = performance.now();
-  expect(matchesGlob([`${"*".repeat(40)}x`], "a".repeat(5_000))).toBe(false);
-  expect(performance.now() - started).toBeLessThan(500);
+test("a row of asterisks is not slower than one", async () => {
+  const match = (): number => {
+    const started = performance.now();
+    expect(matchesGlob([`${"*".repeat(40)}x`], "a".repeat(5_000))).toBe(false);
+    return performance.now() - started;
+  };
+  expect(await bestOf(3, match, 500)).toBeLessThan(500);
 });

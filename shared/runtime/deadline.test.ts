@@ -39,6 +39,31 @@ describe("sleep", () => {
   });
 });
 
+describe("a timer that fires early by the clock on the wall", () => {
+  test("ends no sleep and no deadline before its time", async () => {
+    vi.useFakeTimers();
+    const ended = vi.fn<() => void>();
+    void sleep(1_000).then(ended);
+    const { signal } = withDeadline(undefined, Date.now() + 1_000);
+    vi.setSystemTime(Date.now() - 2);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(ended).not.toHaveBeenCalled();
+    expect(signal.aborted).toBe(false);
+    await vi.advanceTimersByTimeAsync(2);
+    expect(ended).toHaveBeenCalledOnce();
+    expect(signal.aborted).toBe(true);
+  });
+
+  test("is not waited for again where the clock was set back", async () => {
+    vi.useFakeTimers();
+    const ended = vi.fn<() => void>();
+    void sleep(1_000).then(ended);
+    vi.setSystemTime(Date.now() - 3_600_000);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(ended).toHaveBeenCalledOnce();
+  });
+});
+
 describe("a deadline", () => {
   test("it aborts at its time with timed_out", () => {
     vi.useFakeTimers();

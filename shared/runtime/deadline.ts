@@ -2,6 +2,8 @@ import { GatewayError } from "#shared/messages/error.ts";
 
 /** Node fires a timer of more than this at once. */
 const longestTimerMs = 2 ** 31 - 1;
+/** A timer may fire so much before its time by the wall clock; where more is left, the clock was set meanwhile. */
+const mostEarlyMs = 5;
 
 /** Resolves after `ms`; rejects with the signal's reason as soon as it aborts. Leaves no listener and no timer behind. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
@@ -53,13 +55,21 @@ export function withDeadline(parent: AbortSignal | undefined, at: number): Deadl
   return { signal: controller.signal, clear };
 }
 
-/** Runs `then` at an instant, however far; returns what stops it. */
-function startTimer(at: number, then: () => void, hold: "ref" | "unref" = "ref"): () => void {
+/**
+ * Runs `then` at an instant (milliseconds since the epoch), however far, and not a millisecond before: whoever waits
+ * for a limit to reset must not ask while it lasts. Returns what stops it.
+ */
+export function startTimer(at: number, then: () => void, hold: "ref" | "unref" = "ref"): () => void {
   let timer: NodeJS.Timeout;
   const arm = (): void => {
     const left = at - Date.now();
-    timer = setTimeout(left > longestTimerMs ? arm : then, Math.min(Math.max(0, left), longestTimerMs));
+    timer = setTimeout(left > longestTimerMs ? arm : fire, Math.min(Math.max(0, left), longestTimerMs));
     if (hold === "unref") timer.unref();
+  };
+  const fire = (): void => {
+    const left = at - Date.now();
+    if (left > 0 && left <= mostEarlyMs) arm();
+    else then();
   };
   arm();
   return () => clearTimeout(timer);

@@ -44,7 +44,7 @@ async function freePort(): Promise<number> {
 }
 
 const logged = (child: Child, text: string): Promise<void> =>
-  vi.waitFor(() => expect(child.output()).toContain(text), { timeout: 10_000, interval: 10 });
+  vi.waitFor(() => expect(child.output()).toContain(text), { timeout: 30_000, interval: 10 });
 
 const heldServer = `
   const server = createServer().listen(0, "127.0.0.1");

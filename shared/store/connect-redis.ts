@@ -1,4 +1,4 @@
-import { Redis, type RedisOptions } from "ioredis";
+import { Redis, type Command, type RedisOptions } from "ioredis";
 import { fullJitter } from "#shared/runtime/backoff.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
@@ -28,6 +28,11 @@ export interface ConnectOptions {
   readonly commandTimeoutMs?: number;
 }
 
+/** A timer that is so late says that this process stood still. */
+const stillMs = 20;
+
+/** Where ioredis keeps a command's timer, to be cleared with its end. */
+const timerOf = "_commandTimeoutTimer";
 const heartbeatMs = 1000;
 /** Unanswered heartbeats after which the connection counts as dead; more while Redis loads its data. */
 const mostMissedBeats = 2;
@@ -39,7 +44,7 @@ export function connectRedis(url: string, purpose: RedisPurpose, options: Connec
   const client = new Redis(url.replace(/^unix:/, ""), optionsFor(purpose, options.commandTimeoutMs ?? 500));
   // Every store on the connection listens for its coming and going. Not 0 for "no limit": BullMQ adds its own to it.
   client.setMaxListeners(10_000);
-  writeOncePerTurn(client);
+  adaptCommands(client);
   const outage = watchOutages(client, purpose, options.logger.child({ redis: purpose }));
   const stopHeartbeat = startHeartbeat(client);
   let closing: Promise<void> | undefined;
@@ -86,10 +91,10 @@ function optionsFor(purpose: RedisPurpose, commandTimeout: number): ClientOption
 }
 
 /**
- * All commands of one event-loop turn leave in one write. ioredis' own auto-pipelining does that too, but makes a
+ * Commands are patient with a process that stood still itself. And all commands of one event-loop turn leave in one write. ioredis' own auto-pipelining does that too, but makes a
  * pipeline, a closure and two promises per command and keeps a second batch back until the first is answered.
  */
-function writeOncePerTurn(client: Redis): void {
+function adaptCommands(client: Redis): void {
   const send = client.sendCommand.bind(client);
   let corked: Redis["stream"] | undefined;
   const uncork = (): void => {
@@ -97,6 +102,7 @@ function writeOncePerTurn(client: Redis): void {
     corked = undefined;
   };
   client.sendCommand = (command, stream) => {
+    command.setTimeout = giveUpAfter;
     if (corked === undefined && client.status === "ready") {
       corked = client.stream;
       corked.cork();
@@ -104,6 +110,21 @@ function writeOncePerTurn(client: Redis): void {
     }
     return send(command, stream);
   };
+}
+
+/**
+ * In place of a command's own `setTimeout`: a process that stood still itself has not waited for Redis, and gives it its
+ * time once more. Else every command under way in a stop of half a second would fail, its answer unread in the socket.
+ */
+function giveUpAfter(this: Command, ms: number): void {
+  let dueAt = performance.now() + ms;
+  const look = (isSecond: boolean): void => {
+    const now = performance.now();
+    if (isSecond || now - dueAt <= stillMs) return this.reject(new Error("Command timed out"));
+    dueAt = now + ms;
+    Reflect.set(this, timerOf, setTimeout(look, ms, true));
+  };
+  Reflect.set(this, timerOf, setTimeout(look, ms, false));
 }
 
 interface OutageWatch {

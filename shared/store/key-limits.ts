@@ -1,3 +1,4 @@
+import { waitOut } from "#shared/runtime/wait-out.ts";
 import type { RedisConnection } from "./connect-redis.ts";
 import { loadScript, type RedisScript, type ScriptArgument } from "./load-script.ts";
 import { createLeaseReturns, type LeaseReturns } from "./lease-returns.ts";
@@ -10,7 +11,7 @@ type Admission = { readonly ok: true } | { readonly ok: false; readonly retryAft
 /** What a key may do per minute and at once, over all gateways; on this one alone while Redis is away or slow. */
 export interface KeyLimits {
   /**
-   * Never rejects, never takes longer than 50 ms. An admitted call holds its place until `release`; if this process
+   * Never rejects, never waits longer than 50 ms for Redis. An admitted call holds its place until `release`; if this process
    * dies, for `holdMs` at most or, if it has lasted longer than that, for two minutes.
    */
   admit(keyId: string, limits: Limits | undefined, callId: string, holdMs: number): Promise<Admission>;
@@ -69,7 +70,7 @@ export function createKeyLimits(options: {
     return new Promise((resolve) => {
       let here: Admission | undefined;
       const decideHere = (): void => {
-        clearTimeout(timer);
+        stopWaiting();
         here ??= toAdmission(local.admit(keyId, limits, call));
         resolve(here);
       };
@@ -77,10 +78,10 @@ export function createKeyLimits(options: {
       const giveBackUnused = (): void => {
         if (limits.concurrent !== undefined && !(here?.ok && leased.has(call.id))) giveBack(keyId, call.id);
       };
-      const timer = setTimeout(decideHere, capMs);
+      const stopWaiting = waitOut(capMs, decideHere);
       ask(keyId, limits, call).then(
         (waitMs) => {
-          clearTimeout(timer);
+          stopWaiting();
           if (waitMs > 0) leased.delete(call.id);
           else if (here) giveBackUnused();
           resolve(toAdmission(waitMs));

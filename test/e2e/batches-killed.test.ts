@@ -23,7 +23,7 @@ beforeAll(async () => {
   simulator = await startSimulator({ host: "127.0.0.1", port: 0, pace, keys: [], requestsPerMinute: 0 }, models);
   stack = await startStack({
     upstreams: [simulator],
-    config: { models: { [model]: { routes: ["one"] } }, queue: { lock: "3s" } },
+    config: { models: { [model]: { routes: ["one"] } }, queue: { lock: "5s" } },
   });
 });
 beforeEach(({ onTestFailed }) => {
@@ -47,7 +47,7 @@ test("a process killed at any moment loses no item, doubles none and pays each o
   const { id } = await sdk(paying).messages.batches.create({ requests });
   for (const name of ["dispatcher", "worker", "gateway"]) {
     const victim = stack.get(name);
-    await expect.poll(() => simulator.inFlight, { timeout: 15_000 }).toBeGreaterThan(0);
+    await expect.poll(() => simulator.inFlight).toBeGreaterThan(0);
     await victim.kill("SIGKILL");
     victim.start();
     await victim.ready();

@@ -43,7 +43,7 @@ beforeAll(async () => {
 beforeEach(({ onTestFailed }) => {
   onTestFailed(() => void process.stderr.write(`${stack.log().slice(-6000)}\n`));
 });
-afterEach(() => expect.poll(() => simulator.inFlight, { timeout: 10_000 }).toBe(0));
+afterEach(() => expect.poll(() => simulator.inFlight).toBe(0));
 afterAll(async () => {
   await stack?.stop();
   await simulator?.close();
@@ -56,7 +56,7 @@ function item(customId: string, content: string, more: object = {}): BatchReques
   };
 }
 
-async function ended(id: string, timeoutMs = 20_000): Promise<Anthropic.Messages.MessageBatch> {
+async function ended(id: string, timeoutMs = 45_000): Promise<Anthropic.Messages.MessageBatch> {
   return eventually(
     async () => {
       const batch = await sdk(stack).messages.batches.retrieve(id);
@@ -180,9 +180,9 @@ describe("a batch by the official SDK", () => {
 
   test("is cancelled midway: what ran has its result, the rest is cancelled", async () => {
     const client = sdk(stack);
-    const requests = Array.from({ length: 1000 }, (_, at) => item(`c${at}`, `[sim: slow-first-byte=300ms] ${at}`));
+    const requests = Array.from({ length: 1000 }, (_, at) => item(`c${at}`, `[sim: slow-first-byte=800ms] ${at}`));
     const { id } = await client.messages.batches.create({ requests });
-    await expect.poll(() => simulator.inFlight, { timeout: 10_000 }).toBeGreaterThan(10);
+    await expect.poll(() => simulator.inFlight).toBeGreaterThan(10);
     await expect(client.messages.batches.delete(id)).rejects.toThrow(BadRequestError);
     await expect(client.messages.batches.results(id)).rejects.toThrow(/No batch `results_url`/);
     const early = await get(stack, `${batchesPath}/${id}/results`);
@@ -269,7 +269,7 @@ describe("the command line", () => {
   });
 
   test("cancels a batch that runs, and says what has no answer", async () => {
-    const requests = Array.from({ length: 300 }, (_, at) => item(`k${at}`, `[sim: slow-first-byte=500ms] cli ${at}`));
+    const requests = Array.from({ length: 300 }, (_, at) => item(`k${at}`, `[sim: slow-first-byte=1500ms] cli ${at}`));
     const { id } = await sdk(stack).messages.batches.create({ requests });
     const early = await run("results", id);
     expect([early.code, early.stderr]).toEqual([1, expect.stringContaining("has not ended yet")]);
@@ -314,7 +314,7 @@ test("a limit or an overloaded provider delays items and does not fail them", as
     ),
   );
   const { id } = await sdk(stack).messages.batches.create({ requests });
-  expect((await ended(id, 45_000)).request_counts.succeeded).toBe(40);
+  expect((await ended(id)).request_counts.succeeded).toBe(40);
 });
 
 test("under a prefix, the results' address keeps it", async () => {
@@ -342,7 +342,7 @@ test("a Redis that is killed and starts again from its append-only file loses no
   const batches = sdk(own, { maxRetries: 3 }).messages.batches;
   const { id } = await batches.create({ requests });
   for (let kill = 0; kill < 2; kill++) {
-    await expect.poll(() => simulator.inFlight, { timeout: 15_000 }).toBeGreaterThan(0);
+    await expect.poll(() => simulator.inFlight).toBeGreaterThan(0);
     await redis.kill();
     await redis.start();
   }

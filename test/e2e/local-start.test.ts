@@ -166,7 +166,7 @@ describe("npm start with nothing configured", () => {
     process.kill(pids["redis"] ?? 0, "SIGKILL");
     await says(next, "dispatcher-1 is back");
     await says(next, "redis is back");
-    await vi.waitFor(async () => expect((await pasteCall(next)).body).toMatchObject({ type: "message" }), 20_000);
+    await vi.waitFor(async () => expect((await pasteCall(next)).body).toMatchObject({ type: "message" }), 45_000);
     next.process.kill("SIGTERM");
     expect(await next.exit).toEqual([0, null]);
   });

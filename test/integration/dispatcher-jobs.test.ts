@@ -98,7 +98,7 @@ test("a job past its deadline is settled as timed out without calling a worker",
 
 test("a call whose worker does not come back is settled as timed out a moment after its deadline", async () => {
   bench.answer = () => new Promise(() => undefined);
-  const job = jobOf({ deadlineMs: 300 });
+  const job = jobOf({ deadlineMs: 3_000 });
   const outcome = await bench.run(job);
   expect(outcome).toMatchObject({ status: 504, code: "timed_out", headers: { "x-should-retry": "false" } });
   expect(Date.now()).toBeGreaterThanOrEqual(job.head.deadlineAt + 1000);
@@ -110,7 +110,7 @@ test("a job that met a limit is parked until it resets, holding nothing, and the
       ({ metricName, labels }) => metricName?.endsWith("_count") && labels["lane"] === "interactive",
     )?.value ?? 0;
   const before = await taken();
-  const resetAt = Date.now() + 700;
+  const resetAt = Date.now() + 4_000;
   const callTimes: number[] = [];
   bench.answer = async () => {
     callTimes.push(Date.now());
@@ -130,7 +130,7 @@ test("a job that met a limit is parked until it resets, holding nothing, and the
 });
 
 test("a limit that outlasts the time a caller can wait is answered at once", async () => {
-  bench.answer = async () => blockedUntil(Date.now() + 5000);
+  bench.answer = async () => blockedUntil(Date.now() + 5_000);
   const outcome = await bench.run(jobOf({ waitMs: 2000 }));
   expect(outcome).toMatchObject({ status: 429, code: "rate_limited" });
   expect(bench.calls).toHaveLength(1);

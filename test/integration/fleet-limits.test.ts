@@ -114,7 +114,7 @@ describe("GET /v1/limits", () => {
     const { lanes } = await limits();
     expect(lanes["background"]).toMatchObject({ waiting: 3, parked: 0, running: 0 });
     expect(lanes["background"]?.oldest_waiting_ms).toBeGreaterThanOrEqual(5_000);
-    expect(lanes["background"]?.oldest_waiting_ms).toBeLessThan(15_000);
+    expect(lanes["background"]?.oldest_waiting_ms).toBeLessThan(60_000);
     expect(lanes["interactive"]?.oldest_waiting_ms).toBeNull();
 
     const connection = await store.connect("blocking");
@@ -187,8 +187,9 @@ describe("a worker", () => {
     await using _ = store;
     const target = { provider: "one", model: "m" };
     const busyUntil = Date.now() + 2_500;
-    while (Date.now() < busyUntil) {
-      const now = Date.now();
+    let now = 0;
+    while (now < busyUntil) {
+      now = Date.now();
       paces.of(target).begin("interactive", now);
       const headers = { "anthropic-ratelimit-requests-remaining": String(now) };
       paces.of(target).end("interactive", { reason: "ok", startedAt: now, endedAt: now, headers }, 0);
@@ -198,9 +199,10 @@ describe("a worker", () => {
     await eventually(async () => {
       const fleet = await readFleetLimits({ redis, prefix: store.prefix });
       expect(fleet.use("one", "m")).toMatchObject({ interactive: 0, background: 1, workers: 1 });
-      expect(fleet.headers("one", "m")?.limits["requests"]?.remaining).toBeGreaterThan(busyUntil - 100);
+      expect(fleet.headers("one", "m")?.limits["requests"]?.remaining).toBe(now);
     });
-    expect(reports.length).toBeLessThanOrEqual(4);
+    // A timer may be a little early.
+    for (const [index, at] of reports.slice(1).entries()) expect(at - (reports[index] ?? 0)).toBeGreaterThan(900);
     const before = reports.length;
     await new Promise((resolve) => setTimeout(resolve, 2_200));
     expect(reports).toHaveLength(before);

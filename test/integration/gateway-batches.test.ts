@@ -23,7 +23,10 @@ beforeAll(async () => {
       server: { max_body_bytes: "1MiB" },
     },
   });
-  redis = connectRedis(inject("redisUrl"), "command", { logger: createLogger({ name: "test", level: "silent" }) });
+  redis = connectRedis(inject("redisUrl"), "command", {
+    logger: createLogger({ name: "test", level: "silent" }),
+    commandTimeoutMs: 20_000,
+  });
   await redis.ready();
 });
 afterAll(async () => {

@@ -275,8 +275,7 @@ describe("what a worker's outcome says is passed on as it is", () => {
 describe("bodies that are too much", () => {
   let small: GatewayBed;
   beforeAll(async () => {
-    const server = { max_body_bytes: 200_000, body_budget_bytes: 250_000, body_timeout: "1s" };
-    small = await startGatewayBed({ config: { server } });
+    small = await startGatewayBed({ config: { server: { max_body_bytes: 200_000, body_budget_bytes: 250_000 } } });
   });
   afterAll(() => small.close());
 
@@ -309,8 +308,9 @@ describe("bodies that are too much", () => {
   });
 
   test("too slow: 408 timeout_error", async () => {
+    await using impatient = await startGatewayBed({ config: { server: { body_timeout: "1s" } } });
     const head = `POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: ${bedKeys.key}\r\ncontent-length: 100\r\n\r\n{`;
-    const answer = await rawAnswer(head, small);
+    const answer = await rawAnswer(head, impatient);
     expect(answer).toMatch(/^HTTP\/1.1 408 /);
     expect(answer).toContain("timeout_error");
     expect(answer.toLowerCase()).toContain("connection: close");

@@ -107,10 +107,10 @@ describe("a stream that may outlive its caller", () => {
       before = written;
       return isStill;
     };
-    await expect.poll(standsStill, { interval: 200, timeout: 10_000 }).toBe(true);
+    await expect.poll(standsStill, { interval: 200 }).toBe(true);
     expect(written).toBeLessThan(1500);
     socket.destroy();
-    await expect.poll(() => written, { timeout: 10_000 }).toBe(1500);
+    await expect.poll(() => written).toBe(1500);
     const id = large.calls.at(-1)?.head.id ?? "";
     const { text, isComplete } = await readStream(await fleet.getEvents(id, { url: large.url }));
     expect(isComplete).toBe(true);
@@ -129,10 +129,10 @@ describe("a stream that may outlive its caller", () => {
     await expect.poll(() => bed.calls.length).toBe(before + 1);
     socket.destroy();
     const id = bed.calls.at(-1)?.head.id ?? "";
-    const following = fleet.getEvents(id).then((response) => readStream(response));
-    await sleep(700);
-    gate.resolve();
-    const { text, isComplete } = await following;
+    const { text, isComplete } = await readStream(await fleet.getEvents(id), (soFar) => {
+      if (soFar.startsWith(": ping\n\n")) gate.resolve();
+      return false;
+    });
     expect(text).toMatch(/^(: ping\n\n)+id: 1\nevent: message_start\n/);
     expect(withoutComments(text)).toContain("event: message_stop");
     expect(isComplete).toBe(true);
@@ -229,7 +229,7 @@ test("a gateway that is told to stop finishes the streams that have no caller", 
     return done.promise;
   };
   const response = await leaving.post("/v1/messages", streamed, detach);
-  await readStream(response, (text) => cutEvents(text).length === 2);
+  await readStream(response, (text) => cutEvents(withoutComments(text)).length >= 2);
   let isDrained = false;
   const draining = leaving.gateway.service.drain(new AbortController().signal).then(() => (isDrained = true));
   await sleep(300);

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import type { WorkerCall } from "#shared/messages/call.ts";
+import type { CutProxy } from "../support/cut-proxy.ts";
 import {
   answerStreamed,
   answerWhole,
@@ -19,19 +20,18 @@ afterEach(() => bed.close());
 
 const streamed = ask({ stream: true });
 
-/** Cuts the wire to the worker that has the call. */
-function loseWorkerOf(call: WorkerCall): void {
-  const index = bed.takenBy.get(call.head.id)?.at(-1) ?? 0;
-  bed.wires[index]?.cut();
+/** The wire to the worker that has the call. */
+function wireOf(call: WorkerCall, from: GatewayBed = bed): CutProxy | undefined {
+  return from.wires[from.takenBy.get(call.head.id)?.at(-1) ?? 0];
 }
 
-const note = { provider: "one", model: "claude-opus-4-8", at: 1 };
+const note = { provider: "one", model: "claude-opus-4-8-at-one", at: 1 };
 
 describe("a stream whose worker is lost", () => {
   test("before a provider was asked goes to another worker", async () => {
     bed.script.stream = (call, sink, context) => {
       if (call.delivery > 1) return answerStreamed(call, sink, context);
-      loseWorkerOf(call);
+      wireOf(call)?.cut();
       return new Promise(() => undefined);
     };
     const response = await bed.post("/v1/messages", streamed);
@@ -46,8 +46,8 @@ describe("a stream whose worker is lost", () => {
   test("after a provider was asked goes to another worker once, which is told so", async () => {
     bed.script.stream = (call, sink, context) => {
       if (call.delivery > 1) return answerStreamed(call, sink, context);
+      wireOf(call)?.cutBehind(note.model);
       context.sent(note);
-      setTimeout(() => loseWorkerOf(call), 50);
       return new Promise(() => undefined);
     };
     const response = await bed.post("/v1/messages", streamed);
@@ -59,8 +59,8 @@ describe("a stream whose worker is lost", () => {
   test("after a provider was asked is an error when such calls may not be sent again", async () => {
     await using strict = await startGatewayBed({ workers: 2, config: { engine: { rerun_sent: false } } });
     strict.script.stream = (call, _sink, context) => {
+      wireOf(call, strict)?.cutBehind(note.model);
       context.sent(note);
-      setTimeout(() => strict.wires[strict.takenBy.get(call.head.id)?.[0] ?? 0]?.cut(), 50);
       return new Promise(() => undefined);
     };
     const response = await strict.post("/v1/messages", streamed);
@@ -70,9 +70,9 @@ describe("a stream whose worker is lost", () => {
 
   test("after it has begun ends with an error event", async () => {
     bed.script.stream = (call, sink) => {
+      wireOf(call)?.cutBehind("message_start");
       beginStream(sink);
       sink.write(Buffer.from(messageStart()));
-      setTimeout(() => loseWorkerOf(call), 100);
       return new Promise(() => undefined);
     };
     const response = await bed.post("/v1/messages", streamed);
@@ -85,7 +85,7 @@ describe("a stream whose worker is lost", () => {
 test("a whole answer whose session is lost is fetched from the worker that still holds it, or asked for again", async () => {
   bed.script.invoke = (call, context) => {
     if (call.delivery > 1) return answerWhole(call, context);
-    loseWorkerOf(call);
+    wireOf(call)?.cut();
     return new Promise(() => undefined);
   };
   expect((await bed.post("/v1/messages", ask())).status).toBe(200);

@@ -67,7 +67,7 @@ test("every process knows by itself whether it reaches Redis, and how often it d
   await eventually(async () => expect(await read(metrics.redisUp)).toBe(0));
   expect(await read(metrics.redisInterruptionsTotal, { purpose: "command" })).toBe(before + 1);
   await redis.start();
-  await connection.ready(AbortSignal.timeout(5000));
+  await connection.ready(AbortSignal.timeout(20_000));
   expect(await read(metrics.redisUp)).toBe(1);
   expect(await read(metrics.redisInterruptionsTotal, { purpose: "command" })).toBe(before + 1);
 });

@@ -71,7 +71,7 @@ test("many jobs are each handled once, over two dispatchers", async () => {
   const consumers = [await openConsumer(bed), await openConsumer(bed)];
   const ids = Array.from({ length: 1000 }, () => callId());
   await Promise.all(ids.map((id) => producer.add("interactive", sampleJob(id))));
-  await eventually(() => expect(consumers.flatMap(idsOf).toSorted()).toEqual(ids.toSorted()), { timeoutMs: 10_000 });
+  await eventually(() => expect(consumers.flatMap(idsOf).toSorted()).toEqual(ids.toSorted()));
 });
 
 test("no more jobs run than there are slots, and a free slot is filled at once", async () => {
@@ -136,7 +136,7 @@ test("lanes do not stand in each other's way", async () => {
 test("a parked job waits without a slot until its time, and knows how often it was parked", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
-  const parkUntil = Date.now() + 700;
+  const parkUntil = Date.now() + 3_000;
   const consumer = await openConsumer(bed, {
     concurrency: 1,
     handle: (job) => Promise.resolve(job.parked === undefined && job.body === "park" ? { parkUntil } : undefined),
@@ -150,14 +150,13 @@ test("a parked job waits without a slot until its time, and knows how often it w
   expect(idsOf(consumer)).toEqual([parked.head.id, other, parked.head.id]);
   const again = consumer.deliveries[2]!;
   expect(again).toMatchObject({ delivery: 2, redelivered: false, job: { ...parked, parked: 1 } });
-  expect(again.at - parkUntil).toBeGreaterThanOrEqual(-2);
-  expect(again.at - parkUntil).toBeLessThan(500);
+  expect(again.at).toBeGreaterThanOrEqual(parkUntil);
 });
 
 test("a parked job is taken by another dispatcher when its own is gone", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
-  const parkUntil = Date.now() + 500;
+  const parkUntil = Date.now() + 3_000;
   const first = await openConsumer(bed, { handle: () => Promise.resolve({ parkUntil }) });
   const second = await openConsumer(bed, { lane: "count" });
   await producer.add("interactive", sampleJob(callId()));
@@ -255,6 +254,23 @@ test("a dispatcher that leaves finishes what runs and takes nothing more", async
   await closed;
   expect(idsOf(leaving)).toEqual([id]);
   await eventually(async () => expect(await producer.remove("interactive", id)).toBe("absent"));
+});
+
+test("a job that comes while a dispatcher is told to leave is left to the others", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  for (let round = 0; round < 50; round++) {
+    const prefix = `${bed.prefix}-${round}`;
+    const lane = bed.own(createJobProducer(await bed.connect("command"), { prefix }));
+    const leaving = await openConsumer(bed, { prefix });
+    const early = callId();
+    await lane.add("interactive", sampleJob(early));
+    await eventually(() => expect(idsOf(leaving)).toEqual([early]), { everyMs: 1 });
+    const closed = leaving.close(new AbortController().signal);
+    await lane.add("interactive", sampleJob(callId()));
+    await closed;
+    expect(idsOf(leaving), `round ${round}`).toEqual([early]);
+    expect((await lane.depth()).interactive).toMatchObject({ waiting: 1 });
+  }
 });
 
 test("what was given back is not taken again for a sign that came while the consumer was told to leave", async () => {

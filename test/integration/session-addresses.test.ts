@@ -54,10 +54,8 @@ test("a worker that is not up yet is waited for, and only later missed", async (
   const { address } = place;
   await place.close();
   kit.pool(address, { logger: createLogger({ name: "gateway", destination }) });
-  await eventually(() => expect(lines).toMatchObject([{ level: "info", msg: "waiting for worker" }]));
-  await eventually(() => expect(lines.at(-1)).toMatchObject({ level: "warn", msg: "no session with worker" }), {
-    timeoutMs: 10_000,
-  });
+  await eventually(() => expect(lines[0]).toMatchObject({ level: "info", msg: "waiting for worker" }));
+  await eventually(() => expect(lines.at(-1)).toMatchObject({ level: "warn", msg: "no session with worker" }));
   expect(lines).toHaveLength(2);
   expect(lines[1]?.detail).toMatch(/ECONNREFUSED [\d.:]+$/);
 });
@@ -77,9 +75,9 @@ test("calls go to the least loaded worker, those of other clients counted", asyn
   await eventually(() => {
     ours.push(pool.invoke(makeCall(), keep));
     expect(pool.size).toBe(2);
-    expect(free.calls).toBeGreaterThan(5);
+    // Who counts nobody's but its own calls gives each as many as the other.
+    expect(free.calls - (busy.calls - theirs.length)).toBeGreaterThan(3);
   });
-  expect(busy.calls - 5).toBeLessThanOrEqual(free.calls);
   release.resolve();
   await Promise.all([...theirs, ...ours]);
 });
@@ -155,8 +153,8 @@ test("with TLS both sides prove themselves, the worker by the name that was aske
 
 test("a process that closes its pool and its worker ends by itself", async () => {
   const script = fileURLToPath(new URL("fixtures/pool-process.ts", import.meta.url));
-  const startedAt = performance.now();
-  await promisify(execFile)(process.execPath, [script], { timeout: 15_000 });
-  expect(performance.now() - startedAt).toBeLessThan(15_000);
+  // Else it is ended, and the promise rejected.
+  const ended = promisify(execFile)(process.execPath, [script], { timeout: 50_000 });
+  await expect(ended).resolves.toBeDefined();
   silent.flush();
 });

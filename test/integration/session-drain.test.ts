@@ -84,7 +84,8 @@ test("an orphan that runs holds the drain, its undelivered outcome only for seco
   const startedAt = performance.now();
   await worker.drain(never);
   expect(worker.calls).toBe(0);
-  expect(performance.now() - startedAt).toBeLessThan(3500);
+  // And not for the minute that somebody has to ask for it.
+  expect(performance.now() - startedAt).toBeLessThan(30_000);
 });
 
 test("close cancels what still runs", async () => {

@@ -23,7 +23,7 @@ async function openResults(bed: StoreBed): Promise<ResultStore> {
 async function openReplies(bed: StoreBed, instanceId: string): Promise<ReplyBus> {
   const subscriber = await bed.connect("subscriber");
   const bus = bed.own(createReplyBus({ subscriber, prefix: bed.prefix, instanceId, logger: bed.logger }));
-  await bus.ready(AbortSignal.timeout(5000));
+  await bus.ready(AbortSignal.timeout(20_000));
   return bus;
 }
 
@@ -100,7 +100,7 @@ describe("a call that others may join", () => {
     await using bed = createStoreBed(inject("redisUrl"));
     const calls = await openCalls(bed);
     const call = callOf();
-    await calls.leave(call.id, firstOf(call), Date.now() + 5000);
+    await calls.leave(call.id, firstOf(call), Date.now() + 60_000);
     const late = waiter();
     expect(await calls.join(call, late)).toEqual({ state: "waiting" });
     expect(await calls.abandon(call.id, firstOf(call), 0)).toBe("joined");
@@ -142,7 +142,7 @@ describe("a call that others may join", () => {
     const calls = await openCalls(bed);
     const call = callOf();
     expect(await calls.laterDeadline(call.id)).toBeUndefined();
-    const [sooner, later] = [Date.now() + 1000, Date.now() + 9000];
+    const [sooner, later] = [Date.now() + 60_000, Date.now() + 90_000];
     await calls.join(call, waiter("g", later));
     await calls.join(call, waiter("g", sooner));
     await calls.leave(call.id, firstOf(call), sooner);
@@ -219,7 +219,7 @@ test("jobs are their key's own, newest first, and no more than are asked for", a
     model: "m",
     lane: "background",
     createdAt: createdAt + index,
-    expiresAt: createdAt + 1000,
+    expiresAt: createdAt + 60_000,
   }));
   for (const job of all) await jobs.create(job, { keepMs: 60_000, mostOpen: 100 });
   const ids = all.map((job) => job.callId);

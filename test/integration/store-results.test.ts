@@ -17,7 +17,7 @@ async function openReplies(bed: StoreBed, instanceId = "g1", encryptionKey?: str
   const subscriber = await bed.connect("subscriber");
   const { prefix, logger } = bed;
   const bus = createReplyBus({ subscriber, prefix, instanceId, logger, ...(encryptionKey ? { encryptionKey } : {}) });
-  await bed.own(bus).ready(AbortSignal.timeout(5000));
+  await bed.own(bus).ready(AbortSignal.timeout(20_000));
   return bus;
 }
 
@@ -109,7 +109,7 @@ test("a job's beginning learns of an answer, of its tombstone and of a cancellat
   const results = await openResults(bed);
   const [fresh, answered, cancelled] = [callId(), callId(), callId()];
   await results.settle(answered, sampleOutcome("done"), "");
-  await results.cancel(cancelled, Date.now() + 10_000);
+  await results.cancel(cancelled, Date.now() + 60_000);
   const states = await Promise.all([fresh, answered, cancelled].map((id) => results.begin(id)));
   expect(states[0]).toEqual({ answered: false, cancelled: false });
   expect(states[1]).toMatchObject({ answered: true, cancelled: false, outcome: sampleOutcome("done") });
@@ -126,7 +126,7 @@ test("every key that is left behind has a time to live", async () => {
   const redis = await bed.connect("command");
   const ids = [callId(), callId()];
   for (const id of ids) await results.settle(id, sampleOutcome(), "");
-  await results.cancel(callId(), Date.now() + 1000);
+  await results.cancel(callId(), Date.now() + 60_000);
   results.acknowledge(ids[0]!);
   await results.close();
   const keys = await redis.client.keys(`{${bed.prefix}}:*`);
@@ -141,7 +141,7 @@ test("dispatchers hear of a cancelled call", async () => {
   bed.onEnd(results.onCancel((id) => heard.push(id)));
   const id = callId();
   await eventually(async () => {
-    await results.cancel(id, Date.now() + 1000);
+    await results.cancel(id, Date.now() + 60_000);
     expect(heard).toContain(id);
   });
 });

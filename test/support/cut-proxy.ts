@@ -7,6 +7,8 @@ export interface CutProxy {
   onSent(listener: (bytes: Buffer) => void): void;
   /** Breaks every connection and takes no more. */
   cut(): void;
+  /** Takes no more, and ends the connection on which the target says this, behind what it said. */
+  cutBehind(words: string): void;
   close(): void;
 }
 
@@ -15,6 +17,7 @@ export async function startCutProxy(target: string): Promise<CutProxy> {
   const { hostname, port } = new URL(`tcp://${target}`);
   const sockets = new Set<Socket>();
   let heard: (bytes: Buffer) => void = () => {};
+  let lastWords: string | undefined;
   const keep = (socket: Socket): Socket => {
     sockets.add(socket);
     return socket.on("error", () => {}).once("close", () => sockets.delete(socket));
@@ -23,6 +26,14 @@ export async function startCutProxy(target: string): Promise<CutProxy> {
     const to = keep(connect(Number(port), hostname));
     keep(from).on("data", (bytes: Buffer) => heard(bytes));
     from.pipe(to).pipe(from);
+    let said = "";
+    to.on("data", (bytes: Buffer) => {
+      if (lastWords === undefined) return;
+      said += bytes.toString("latin1");
+      if (!said.includes(lastWords)) return;
+      to.unpipe(from);
+      from.end();
+    });
     from.once("close", () => to.destroy());
     to.once("close", () => from.destroy());
   });
@@ -33,6 +44,10 @@ export async function startCutProxy(target: string): Promise<CutProxy> {
     cut() {
       server.close();
       for (const socket of sockets) socket.destroy();
+    },
+    cutBehind(words) {
+      server.close();
+      lastWords = words;
     },
     close: () => proxy.cut(),
   };

@@ -24,6 +24,7 @@ import { createDispatcher, type Dispatcher } from "../../services/dispatcher/dis
 import { createKeyBudgets } from "../../services/dispatcher/key-budgets.ts";
 import type { Recorders } from "../../services/dispatcher/settle.ts";
 import { freePort } from "./free-port.ts";
+import { patience } from "./store-bed.ts";
 
 /** What stands in for a worker's engine. */
 export type Answer = (call: WorkerCall, context: CallContext) => Promise<Outcome>;
@@ -92,7 +93,7 @@ export async function startDispatcherBench(
     prefix,
     calls,
     answer: async () => answerOf("hello"),
-    run: (job, timeoutMs = 10_000, lane = "interactive") => runJob(bench, job, { timeoutMs, lane }),
+    run: (job, timeoutMs = 40_000, lane = "interactive") => runJob(bench, job, { timeoutMs, lane }),
     async startWorker() {
       const handler = {
         invoke: (call: WorkerCall, context: CallContext) => {
@@ -179,7 +180,7 @@ function connect(
   purpose: "command" | "blocking" | "subscriber",
   closers: (() => unknown)[],
 ): RedisConnection {
-  const connection = connectRedis(redisUrl, purpose, { logger });
+  const connection = connectRedis(redisUrl, purpose, { logger, ...patience(redisUrl) });
   closers.push(() => connection.close());
   return connection;
 }

@@ -31,6 +31,7 @@ import { createLogger } from "#shared/telemetry/logger.ts";
 import { startGateway, type Gateway } from "../../services/gateway/start-gateway.ts";
 import { eventually } from "./eventually.ts";
 import { startCutProxy, type CutProxy } from "./cut-proxy.ts";
+import { patience } from "./store-bed.ts";
 import { messageBody, streamText } from "./wire-samples.ts";
 
 /** What the worker does with a call; a test changes it at any time. */
@@ -101,14 +102,14 @@ export async function startGatewayBed(options: GatewayBedOptions = {}): Promise<
   }
   const config = await writeConfig(options, wires.map(({ address }) => address).join(",") || "127.0.0.1:1");
   const { url, prefix } = config.redis;
-  const redis = stack.own(connectRedis(url, "command", { logger }));
+  const redis = stack.own(connectRedis(url, "command", { logger, ...patience(url) }));
   await redis.ready();
   const results = createResultStore({ redis, prefix, ttlMs: config.outcomes.ttlMs });
   const bodies = createBodyStore({ redis, prefix });
   const traces = stack.own(createTraceStore({ redis, prefix, ttlMs: config.trace.ttlMs, logger }));
   const producer = stack.own(createJobProducer(redis, { prefix }));
   if (options.dispatcher !== false) stack.own(await startDispatcher(config, results));
-  const gateway = await startGateway(config, { own: (resource) => stack.own(resource), logger });
+  const gateway = await startGateway(config, { own: (resource) => stack.own(resource), logger, maxLagMs: Infinity });
   await eventually(() => {
     const { workers } = { workers: 0, ...gateway.service.health?.() };
     if (workers < servers.length) throw new Error("not every worker is connected");
@@ -152,7 +153,7 @@ async function startDispatcher(config: SluiceConfig, results: ResultStore): Prom
   const pool = createWorkerPool({ address, token, peer: { kind: "dispatcher", id: "bed" }, logger });
   const running = new Map<string, AbortController>();
   const subscriber = connectRedis(url, "subscriber", { logger });
-  const command = connectRedis(url, "command", { logger });
+  const command = connectRedis(url, "command", { logger, ...patience(url) });
   const cancels = createResultStore({ redis: command, subscriber, prefix, ttlMs: 60_000 });
   const stopListening = cancels.onCancel((callId) => running.get(callId)?.abort());
   const consumers = (["interactive", "count", "background"] as const).map((lane) =>

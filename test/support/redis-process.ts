@@ -50,7 +50,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisProce
         ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--daemonize", "no", ...optionWords(options)],
         { env: { ...process.env, ...binary.env }, stdio: "ignore" },
       );
-      await eventually(() => ping(port), { timeoutMs: 10_000 });
+      await eventually(() => ping(port));
     },
     async kill(signal = "SIGKILL") {
       const dying = child;

@@ -4,8 +4,9 @@ import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.
 import { createEventLog, type EventLog } from "#shared/store/event-log.ts";
 import { createLogger } from "#shared/telemetry/logger.ts";
 import { startGateway } from "../../services/gateway/start-gateway.ts";
-import { cutEvents, readStream } from "./event-streams.ts";
+import { cutEvents, readStream, withoutComments } from "./event-streams.ts";
 import { ask, bedKeys, beginStream, startGatewayBed, type GatewayBed } from "./gateway-bed.ts";
+import { patience } from "./store-bed.ts";
 import { blockStart, messageStart } from "./wire-samples.ts";
 
 export const detach = { "x-sluice-on-disconnect": "detach" };
@@ -42,9 +43,9 @@ export async function startResumeBed(events: Readonly<Record<string, unknown>> =
   const bed = await startGatewayBed({ config: { server: { ping_after: "300ms" }, events: { ttl: "20s", ...events } } });
   const logger = createLogger({ name: "test", level: "silent" });
   const stack = createCloseStack(logger);
-  const other = await startGateway(bed.config, { own: (resource) => stack.own(resource), logger });
+  const other = await startGateway(bed.config, { own: (resource) => stack.own(resource), logger, maxLagMs: Infinity });
   const { url, prefix } = bed.config.redis;
-  const redis = stack.own(connectRedis(url, "command", { logger }));
+  const redis = stack.own(connectRedis(url, "command", { logger, ...patience(url) }));
   await redis.ready();
   const connectSubscriber = (): RedisConnection => connectRedis(url, "subscriber", { logger });
   const log = stack.own(createEventLog({ redis, connectSubscriber, prefix, ttlMs: 20_000, leaseMs: 1000 }));
@@ -76,7 +77,7 @@ async function startDetached(bed: GatewayBed): Promise<DetachedStream> {
     return gone.promise;
   };
   const response = await bed.post("/v1/messages", streamed, detach);
-  await readStream(response, (text) => cutEvents(text).length === 2);
+  await readStream(response, (text) => cutEvents(withoutComments(text)).length >= 2);
   return { id: callIdOf(response), first, ...(await opened.promise) };
 }
 

@@ -40,6 +40,8 @@ export async function spawnRedis(options: SpawnRedisOptions = {}): Promise<Spawn
   const port = await freePort();
   const dir = await mkdtemp(join(tmpdir(), "sluice-redis-"));
   const args = serverArguments(options, port, dir);
+  // Else 10,000 above the other one, where somebody may be.
+  if (options.cluster) args.push("--cluster-port", String(await freePort()));
   let child: ChildProcess | undefined;
   async function kill(): Promise<void> {
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
@@ -50,10 +52,10 @@ export async function spawnRedis(options: SpawnRedisOptions = {}): Promise<Spawn
   async function start(): Promise<void> {
     child = spawn(binary.command, args, { env: { ...process.env, ...binary.env }, stdio: "ignore" });
     const login = options.password ? [`AUTH ${options.password}`] : [];
-    await eventually(async () => expectPong(await tell(port, [...login, "PING"])), { timeoutMs: 10_000 });
+    await eventually(async () => expectPong(await tell(port, [...login, "PING"])));
     if (options.cluster) {
       await tell(port, ["CLUSTER ADDSLOTSRANGE 0 16383"]);
-      await eventually(async () => expectOk(await tell(port, ["CLUSTER INFO"])), { timeoutMs: 10_000 });
+      await eventually(async () => expectOk(await tell(port, ["CLUSTER INFO"])));
     }
   }
   await start();

@@ -131,7 +131,7 @@ interface NamedExit {
 async function exitOf({ name, exit }: StackProcess): Promise<NamedExit> {
   let timer: NodeJS.Timeout | undefined;
   const tooLong = new Promise<NamedExit>((resolve) => {
-    timer = setTimeout(() => resolve({ name: `${name} (still running)`, code: null }), 15_000);
+    timer = setTimeout(() => resolve({ name: `${name} (still running)`, code: null }), 30_000);
   });
   const ended = await Promise.race([exit.then(({ code }) => ({ name, code })), tooLong]);
   clearTimeout(timer);

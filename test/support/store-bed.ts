@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { pino } from "pino";
+import { inject } from "vitest";
 import type { CallHead } from "#shared/messages/call.ts";
 import type { Outcome } from "#shared/messages/outcome.ts";
 import type { CallJob } from "#shared/queue/job.ts";
@@ -17,6 +18,11 @@ export interface StoreBed {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** The Redis that all tests share is there, however long it takes to answer; a test's own may be away. */
+export function patience(url: string): { readonly commandTimeoutMs?: number } {
+  return url === inject("redisUrl") ? { commandTimeoutMs: 20_000 } : {};
+}
+
 export function createStoreBed(url: string): StoreBed {
   const ends: (() => unknown)[] = [];
   const logger = pino({ level: "silent" });
@@ -24,8 +30,8 @@ export function createStoreBed(url: string): StoreBed {
     prefix: `test-${randomUUID()}`,
     logger,
     async connect(purpose) {
-      const connection = bed.own(connectRedis(url, purpose, { logger }));
-      await connection.ready(AbortSignal.timeout(10_000));
+      const connection = bed.own(connectRedis(url, purpose, { logger, ...patience(url) }));
+      await connection.ready(AbortSignal.timeout(20_000));
       return connection;
     },
     own(resource) {

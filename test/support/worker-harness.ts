@@ -18,6 +18,7 @@ import { createProviders } from "../../services/worker/engine/provider.ts";
 import type { StreamLimits } from "../../services/worker/engine/stream-attempt.ts";
 import { createCallHandler } from "../../services/worker/handle-call.ts";
 import { eventually } from "./eventually.ts";
+import { patience } from "./store-bed.ts";
 
 /** A worker's call handler with everything behind it but the session, for tests that call it directly. */
 export interface WorkerHarness {
@@ -52,7 +53,7 @@ export const modelName = "claude-opus-4-8";
 export async function startWorkerHarness(options: HarnessOptions): Promise<WorkerHarness> {
   const logger = createLogger({ name: "test", level: "silent" });
   const prefix = options.prefix ?? `test-${randomUUID()}`;
-  const redis = connectRedis(options.redisUrl, "command", { logger });
+  const redis = connectRedis(options.redisUrl, "command", { logger, ...patience(options.redisUrl) });
   const subscriber = connectRedis(options.redisUrl, "subscriber", { logger });
   const board = createTargetBoard({ redis, subscriber, prefix, logger });
   const registry = new Registry();
@@ -74,7 +75,7 @@ export async function startWorkerHarness(options: HarnessOptions): Promise<Worke
     catalogue,
     affinity,
     bodies,
-    streams: { headersTimeoutMs: 5_000, idleMs: 5_000, maxStreamMs: 60_000, holdMs: 2_000, ...options.streams },
+    streams: { headersTimeoutMs: 20_000, idleMs: 20_000, maxStreamMs: 60_000, holdMs: 20_000, ...options.streams },
     logger,
   });
   if (!options.isRedisAway) {
@@ -100,8 +101,8 @@ function openProviders(options: HarnessOptions): {
     sameTargetRetries: 1,
     backoffBaseMs: 5,
     backoffMaxMs: 20,
-    connectTimeoutMs: 1_000,
-    headersTimeoutMs: 5_000,
+    connectTimeoutMs: 20_000,
+    headersTimeoutMs: 20_000,
     ...options.engine,
   };
   const named = Object.entries(options.providers).map(([name, given]) => [name, providerConfig(given)] as const);
@@ -174,7 +175,7 @@ export function makeCall(options: CallOptions = {}): WorkerCall {
     ...(facts.thread ? { thread: facts.thread } : {}),
     ...(facts.container === undefined ? {} : { container: facts.container }),
     acceptedAt: now,
-    deadlineAt: now + (options.deadlineMs ?? 10_000),
+    deadlineAt: now + (options.deadlineMs ?? 40_000),
     waitUntil: now,
     ...options.head,
   };

@@ -3,6 +3,7 @@ import { errorCodes, errorEnvelope, GatewayError, toGatewayError } from "#shared
 import type { SentNote, WorkerCall } from "#shared/messages/call.ts";
 import type { AnswerHead, CallFacts, Outcome, StreamTrailer } from "#shared/messages/outcome.ts";
 import type { StreamHandle, StreamReceiver } from "#shared/rpc/stream-call.ts";
+import { startTimer } from "#shared/runtime/deadline.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { answerFromOutcome, streamHeaders } from "../answer-headers.ts";
 import type { CallClock, Ticking } from "../call-clock.ts";
@@ -40,7 +41,7 @@ export class StreamedCall implements StreamReceiver, Ticking {
   #trail: Trail | undefined;
   #state: "opening" | "committed" | "begun" | "ended" = "opening";
   #handle: StreamHandle | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #stopWaiting: (() => void) | undefined;
   #again: NodeJS.Immediate | undefined;
   #delivery = 1;
   #sentBefore: SentNote | undefined;
@@ -166,14 +167,11 @@ export class StreamedCall implements StreamReceiver, Ticking {
   #openAt(until: number, { attempts, waits, notes }: Outcome): void {
     const startedAt = Date.now();
     this.#trail = { attempts, waits, notes };
-    this.#timer = setTimeout(
-      () => {
-        this.#trail = { attempts, waits: [...waits, capacityWait(startedAt)], notes };
-        this.#delivery += 1;
-        this.#open();
-      },
-      Math.max(0, until - startedAt) + spreadMs(),
-    );
+    this.#stopWaiting = startTimer(Math.max(startedAt, until) + spreadMs(), () => {
+      this.#trail = { attempts, waits: [...waits, capacityWait(startedAt)], notes };
+      this.#delivery += 1;
+      this.#open();
+    });
   }
 
   #commit(now: number): void {
@@ -229,7 +227,7 @@ export class StreamedCall implements StreamReceiver, Ticking {
 
   #stop(): void {
     this.#state = "ended";
-    clearTimeout(this.#timer);
+    this.#stopWaiting?.();
     clearImmediate(this.#again);
     this.#deps.clock.delete(this);
   }

@@ -18,36 +18,44 @@ export interface LoadGuardOptions {
   /** Calls that may be open at a time. */
   readonly maxOpenCalls: number;
   /** The 99th percentile of the event loop's delay, over a second, beyond which calls are shed. */
-  readonly maxLagMs?: number;
+  readonly maxLagMs?: number | undefined;
+  /** A second if absent. */
+  readonly sampleEveryMs?: number;
 }
 
 /** Half of what a hurried caller waits; what is answered after a shed call's own patience helps nobody. */
 const targetWaitMs = 500;
 const adaptEveryMs = 250;
 const defaultMaxLagMs = 500;
-const sampleEveryMs = 1000;
+const usualSampleEveryMs = 1000;
 const resolutionMs = 20;
-/** One late second is a start, a large collection of garbage or a frozen machine; two are too much work. */
+/** One late second is a large collection of garbage or a frozen machine; two are too much work. */
 const shedAfterSamples = 2;
 
 export function createLoadGuard(options: LoadGuardOptions): LoadGuard {
+  const { sampleEveryMs = usualSampleEveryMs } = options;
   const maxLagMs = options.maxLagMs ?? defaultMaxLagMs;
   const delay = monitorEventLoopDelay({ resolution: resolutionMs });
-  delay.enable();
   let openCalls = 0;
   let lateSamples = 0;
-  const timer = setInterval(() => {
+  let timer: NodeJS.Timeout | undefined;
+  const sample = (): void => {
     const lagMs = delay.percentile(99) / 1e6 - resolutionMs;
     lateSamples = lagMs > maxLagMs ? lateSamples + 1 : 0;
     delay.reset();
-  }, sampleEveryMs);
-  timer.unref();
+  };
+  /** With the first call: a start takes its seconds, which are no reason to refuse what comes after it. */
+  const startSampling = (): NodeJS.Timeout => {
+    delay.enable();
+    return setInterval(sample, sampleEveryMs).unref();
+  };
   const limit = createCallLimit({ most: options.maxOpenCalls, targetMs: targetWaitMs });
   const adapting = setInterval(() => limit.adapt(openCalls), adaptEveryMs);
   adapting.unref();
 
   return {
     enter() {
+      timer ??= startSampling();
       if (openCalls >= limit.current) throw shed("waiting");
       if (lateSamples >= shedAfterSamples) throw shed("event_loop");
       openCalls += 1;
