@@ -7,7 +7,7 @@ import { startUpstream, type Upstream } from "../support/upstream.ts";
 // Three accounts at their limit, and more calls than one may wait for.
 
 const model = "claude-opus-4-8";
-const blockMs = 5000;
+const blockMs = 20_000;
 const calls = 200;
 
 let upstream: Upstream;
