@@ -2,6 +2,7 @@
 import { start, stop, waitForPort } from "./processes.ts";
 import { measureFairness, type FairnessFigures } from "./soak-fairness.ts";
 import { measureIntake, type IntakeFigures } from "./soak-intake.ts";
+import { brokenByFairness, brokenByIntake, brokenBySoak } from "./soak-promises.ts";
 import { soak, type SoakFigures } from "./soak-run.ts";
 
 export interface SoakOptions {
@@ -66,17 +67,24 @@ function printSoak({ items, results, rerun, seconds, allowedPerSecond, upstream,
   ]);
 }
 
+/** Prints the figures; the process ends with 1 when one of them is not what it has to be. */
 export async function runSoak({ workDir, items, say }: SoakOptions): Promise<void> {
   const upstream = start("upstream", [process.execPath, "bench/soak-upstream.ts", String(port)]);
   const options = { workDir, upstreamUrl: `http://127.0.0.1:${port}`, items, say };
   try {
     await waitForPort(port);
     say("intake of 200 MB");
-    printIntake(await measureIntake(options));
+    const intake = await measureIntake(options);
+    printIntake(intake);
     say("interactive calls beside a batch");
-    printFairness(await measureFairness(options), items);
+    const fairness = await measureFairness(options);
+    printFairness(fairness, items);
     say("the soak");
-    printSoak(await soak(options));
+    const figures = await soak(options);
+    printSoak(figures);
+    const broken = [...brokenByIntake(intake), ...brokenByFairness(fairness), ...brokenBySoak(figures)];
+    for (const promise of broken) say(`NOT SO: ${promise}`);
+    if (broken.length > 0) process.exitCode = 1;
   } finally {
     await stop(upstream);
   }

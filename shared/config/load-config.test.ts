@@ -41,6 +41,15 @@ describe("without a file", () => {
     });
     expect(config.engine).toMatchObject({ rerunSent: true, backoffBaseMs: 500, headersTimeoutMs: 120_000 });
     expect(config.lanes).toMatchObject({ interactive: 1_000, count: 200 });
+    expect(config.queue.lingerMs).toBe(5_000);
+    const dayMs = 86_400_000;
+    expect(config.jobs).toMatchObject({ expiresAfterMs: dayMs, keepMs: dayMs });
+    expect(config.batches).toMatchObject({
+      maxBodyBytes: 268_435_456,
+      maxRequests: 100_000,
+      expireAfterMs: dayMs,
+      keepResultsMs: 29 * dayMs,
+    });
     expect(config.workers).toEqual({ address: "ipv4:127.0.0.1:50051", listen: "127.0.0.1:50051", token: "" });
     expect(config.keys).toEqual([]);
     expect(Object.keys(config.models)).toEqual([]);

@@ -3,8 +3,9 @@
 #
 #   1. builds the image and brings everything up without any configuration
 #   2. makes a call, and a streamed one
-#   3. scales to three workers: within 15 s all three are called
-#   4. stops a worker while 80 calls run: every call ends well
+#   3. has the command line of the image run a batch, read its results, show limits and make a key
+#   4. scales to three workers: within 15 s all three are called
+#   5. stops a worker while 80 calls run: every call ends well
 #
 # Leaves nothing running. KEEP=1 leaves everything as it is; SLUICE_PORT chooses the port (18080).
 set -euo pipefail
@@ -79,6 +80,19 @@ for name in whole-first stream-first; do
 done
 head -c 300 "$results/whole-first"
 echo
+
+# sluice WORDS: the command line, within the gateway's container
+sluice() { compose exec -T gateway npm run -s sluice -- "$@"; }
+
+say "the command line"
+printf '{"custom_id":"%s","prompt":"Hello"}\n' first second |
+  sluice batch submit - --model claude-opus-4-8 --max-tokens 100 >"$results/batch" || fail "batch submit"
+[[ $(<"$results/batch") == msgbatch_* ]] || fail "batch submit printed $(<"$results/batch")"
+sluice batch results "$(<"$results/batch")" >"$results/lines" || fail "batch results"
+[[ $(grep -c '"type":"succeeded"' "$results/lines") == 2 ]] || fail "results: $(<"$results/lines")"
+sluice limits | grep 'claude-opus-4-8' || fail "limits"
+[[ $(sluice keys add laptop 2>/dev/null) == sk-sluice-* ]] || fail "keys add"
+if sluice batch results msgbatch_nobody 2>/dev/null; then fail "an unknown batch is no failure"; fi
 
 say "three workers"
 compose up -d --no-recreate --scale worker=3

@@ -14,7 +14,7 @@ import { get, post, sdk, sdkV0 } from "../support/clients.ts";
 import { eventually } from "../support/eventually.ts";
 import { startRedis } from "../support/redis-process.ts";
 import { startStack, type Stack } from "../support/stack.ts";
-import { startUpstream } from "../support/upstream.ts";
+import { startUpstream, type Upstream } from "../support/upstream.ts";
 
 // Batches as callers see them: official clients in front, the simulator behind, the real processes between.
 
@@ -281,10 +281,21 @@ describe("the command line", () => {
   });
 });
 
-test("items go out with the version and betas of the call that made the batch, and their bytes as they came", async () => {
-  const upstream = await startUpstream();
-  const own = await startStack({ upstreams: [upstream], config: { models: { [model]: { routes: ["one"] } } } });
-  try {
+describe("before a provider that answers as it is told", () => {
+  let upstream: Upstream;
+  let own: Stack;
+  beforeAll(async () => {
+    upstream = await startUpstream();
+    const config = { models: { [model]: { routes: ["one"] } }, batches: { expire_after: "6s" } };
+    own = await startStack({ upstreams: [upstream], config });
+  });
+  afterEach(() => upstream.clear());
+  afterAll(async () => {
+    await own?.stop();
+    await upstream?.close();
+  });
+
+  test("items go out with the version and betas of the call that made the batch, and their bytes as they came", async () => {
     const params = `{"messages":[{"content":"bytes \\u0041","role":"user"}],  "max_tokens":50, "model":"${model}"}`;
     const created = await post(own, `{ "requests" : [ {"params": ${params},"custom_id":"b"} ] }`, {
       path: batchesPath,
@@ -300,10 +311,23 @@ test("items go out with the version and betas of the call that made the batch, a
       "x-api-key": "sim-1",
     });
     expect(request?.path).toBe("/v1/messages");
-  } finally {
-    await own.stop();
-    await upstream.close();
-  }
+  });
+
+  test("what has no answer when the time is up has expired, to the provider's socket; what has one is kept", async () => {
+    upstream.onRequest((exchange) => (exchange.request.prompt === "quick" ? exchange.message("here") : undefined));
+    const batches = sdk(own).messages.batches;
+    const made = await batches.create({ requests: [item("in-time", "quick"), item("late", "never")] });
+    expect(Date.parse(made.expires_at) - Date.parse(made.created_at)).toBe(6000);
+    await expect.poll(async () => (await batches.retrieve(made.id)).processing_status).toBe("ended");
+    const ended = await batches.retrieve(made.id);
+    expect(ended.request_counts).toEqual({ processing: 0, succeeded: 1, errored: 0, canceled: 0, expired: 1 });
+    expect(Date.parse(ended.ended_at ?? "")).toBeGreaterThanOrEqual(Date.parse(made.expires_at));
+    const results = new Map<string, ResultLine["result"]>();
+    for await (const line of await batches.results(made.id)) results.set(line.custom_id, line.result);
+    expect(results.get("late")).toEqual({ type: "expired" });
+    expect(results.get("in-time")).toMatchObject({ message: { content: [{ text: "here" }] } });
+    expect(await upstream.with("never")[0]?.closed).toBe(false);
+  });
 });
 
 test("a limit or an overloaded provider delays items and does not fail them", async () => {

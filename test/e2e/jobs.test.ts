@@ -59,8 +59,8 @@ interface Job {
 
 const jobOf = ({ json }: Answered): Job => json as Job;
 
-async function submit(text: string, headers: Readonly<Record<string, string>> = {}): Promise<Job> {
-  const answer = await post(stack, prompt(text), { headers: { ...later, ...headers } });
+async function submit(text: string, headers: Readonly<Record<string, string>> = {}, more: object = {}): Promise<Job> {
+  const answer = await post(stack, prompt(text, more), { headers: { ...later, ...headers } });
   expect(answer.status).toBe(202);
   return jobOf(answer);
 }
@@ -289,6 +289,29 @@ describe("cancel", () => {
     expect(ended.headers.get("x-should-retry")).toBe("false");
     expect(ended.headers.get("x-sluice-job-status")).toBe("canceled");
     expect(jobOf(await cancel(id)).status).toBe("canceled");
+  });
+
+  test("takes one out of the queue, and nobody is asked", async () => {
+    await stack.get("dispatcher").kill("SIGKILL");
+    const { id } = await submit("queued");
+    expect(jobOf(await cancel(id))).toMatchObject({ id, status: "canceled" });
+    expect((await get(other(), `/v1/jobs/${id}?wait=5`)).status).toBe(409);
+    stack.get("dispatcher").start();
+    await collect((await submit("behind it")).id);
+    expect(upstream.requests.map(({ prompt: asked }) => asked)).toEqual(["behind it"]);
+  });
+
+  test("takes one out that is parked until a limit resets", async () => {
+    const parked = async (): Promise<unknown> =>
+      ((await get(stack, "/v1/limits")).json as { lanes: { background: { parked: number } } }).lanes.background.parked;
+    upstream.next((exchange) => exchange.error(429, { headers: { "retry-after": "600" } }));
+    const { id } = await submit("parked", {}, { model: "claude-haiku-4-5" });
+    await expect.poll(parked).toBe(1);
+    expect(jobOf(await get(stack, `/v1/jobs/${id}`)).status).toBe("queued");
+    expect(jobOf(await cancel(id)).status).toBe("canceled");
+    expect((await get(other(), `/v1/jobs/${id}`)).status).toBe(409);
+    await expect.poll(parked).toBe(0);
+    expect(upstream.requests).toHaveLength(1);
   });
 
   test("wakes those who wait", async () => {

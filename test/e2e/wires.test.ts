@@ -117,3 +117,40 @@ test.each([
   expect(message.type).toBe("message");
   expect(message.usage.output_tokens).toBeGreaterThan(0);
 });
+
+test("a batch is run at every provider, and its results are Anthropic's", async () => {
+  const providers = ["anthropic", "bedrock", "vertex", "foundry", "openai", "gemini"];
+  const requests = providers.map((provider) => ({
+    custom_id: provider,
+    params: {
+      model: "claude-sonnet-5-5",
+      max_tokens: 100,
+      messages: [{ role: "user", content: `An item for ${provider}` }],
+      providerOptions: { gateway: { only: [provider] } },
+    },
+  }));
+  const headers = { "x-api-key": key, "content-type": "application/json", "anthropic-version": "2023-06-01" };
+  const read = async (path: string): Promise<string> => (await fetch(`${url}/v1/${path}`, { headers })).text();
+  const callsOf = async (): Promise<Record<string, number>> => {
+    const { data } = JSON.parse(await read("usage?group_by=provider")) as {
+      data: { provider: string; calls: number }[];
+    };
+    return Object.fromEntries(data.map(({ provider, calls }) => [provider, calls]));
+  };
+  const before = await callsOf();
+  const init = { method: "POST", headers, body: JSON.stringify({ requests }) };
+  const { id } = (await (await fetch(`${url}/v1/messages/batches`, init)).json()) as { id: string };
+  await expect
+    .poll(async () => JSON.parse(await read(`messages/batches/${id}`)) as unknown, { timeout: 30_000, interval: 200 })
+    .toMatchObject({ processing_status: "ended", request_counts: { succeeded: providers.length } });
+  const lines = (await read(`messages/batches/${id}/results`)).trim().split("\n");
+  const results = lines.map((line) => JSON.parse(line) as { custom_id: string; result: unknown });
+  expect(results.map(({ custom_id: customId }) => customId).toSorted()).toEqual(providers.toSorted());
+  for (const { result } of results)
+    expect(result).toMatchObject({ type: "succeeded", message: { type: "message", model: "claude-sonnet-5-5" } });
+  const more = async (): Promise<boolean[]> => {
+    const after = await callsOf();
+    return providers.map((provider) => (after[provider] ?? 0) > (before[provider] ?? 0));
+  };
+  await expect.poll(more).toEqual(providers.map(() => true));
+});

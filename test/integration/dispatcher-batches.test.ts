@@ -54,6 +54,19 @@ test("every item is run once with its own body, recorded, and its body dropped",
     expect(await bench.redis.client.pttl(name)).toBeGreaterThan(0);
 });
 
+test("results lie in Redis compressed", async () => {
+  const text = "the same words over and over. ".repeat(2000);
+  bench.answer = () => Promise.resolve(answerOf(text));
+  const batch = await makeBatch(kit, { items: 10 });
+  await untilEnded(kit, batch);
+  expect(await bench.redis.client.memory("USAGE", keys().results(batch.id), "SAMPLES", 0)).toBeLessThan(
+    text.length / 4,
+  );
+  expect((await resultsOf(kit, batch)).map(({ payload }) => payload.toString())).toEqual(
+    Array.from({ length: 10 }, () => JSON.stringify({ text })),
+  );
+});
+
 test("no more of a batch is in the lane than its window, and hardly any of it waits there", async () => {
   const gate = Promise.withResolvers<void>();
   bench.answer = async () => {

@@ -42,11 +42,11 @@ async function names(pattern = "batch"): Promise<string[]> {
   return found.toSorted();
 }
 
-/** What is left in Redis by what `act` does. */
+/** Whatever `act` does, no key of any kind is left of it. */
 async function leavesNothing(act: () => Promise<void>): Promise<void> {
-  const before = await names();
+  const before = await names("");
   await act();
-  await eventually(async () => expect(await names()).toEqual(before));
+  await eventually(async () => expect(await names("")).toEqual(before));
 }
 
 async function refused(
@@ -140,6 +140,25 @@ test("a caller that leaves halfway leaves nothing behind", async () => {
   });
 });
 
+test("a body that stops halfway is a 408, and nothing is left behind", async () => {
+  await using impatient = await startGatewayBed({ dispatcher: false, config: { server: { body_timeout: "1500ms" } } });
+  const body = JSON.stringify({ requests: items(100) });
+  const keysOf = async (name: string) => redis.client.keys(`{${impatient.config.redis.prefix}}:*${name}*`);
+  const before = await keysOf("");
+  const socket = connect(impatient.gateway.port, "127.0.0.1");
+  const answer = new Promise<string>((resolve, reject) => {
+    socket.once("error", reject).once("data", (data) => resolve(data.toString()));
+  });
+  socket.write(
+    `POST ${path} HTTP/1.1\r\nhost: x\r\nx-api-key: ${bedKeys.key}\r\ncontent-length: ${body.length}\r\n\r\n`,
+  );
+  socket.write(body.slice(0, -100));
+  await eventually(async () => expect(await keysOf("batch-index")).toHaveLength(1));
+  expect(await answer).toMatch(/^HTTP\/1.1 408 [^]*"timeout_error"/);
+  socket.destroy();
+  await eventually(async () => expect(await keysOf("")).toEqual(before));
+});
+
 test("what is stored of a batch that is not made yet goes by itself", async () => {
   const socket = connect(bed.gateway.port, "127.0.0.1");
   socket.on("error", () => undefined);
@@ -203,8 +222,10 @@ test("under an idempotency key a batch is made once, whoever asks again, also at
   expect(asCall.status).toBe(422);
   expect(await names()).toEqual(before);
   expect((await create("two")).json.id).not.toBe(first?.json.id);
-  const longKey = await create("x".repeat(10_000));
-  expect(longKey).toMatchObject({ status: 400, json: { error: { type: "invalid_request_error" } } });
+  await leavesNothing(async () => {
+    const longKey = await create("x".repeat(10_240));
+    expect(longKey).toMatchObject({ status: 400, json: { error: { type: "invalid_request_error" } } });
+  });
 });
 
 test("what came of a refused create does not bind its idempotency key", async () => {
@@ -237,6 +258,22 @@ test("bodies lie in Redis compressed", async () => {
   const stored = await redis.client.hgetBuffer(`{${bed.config.redis.prefix}}:batch-bodies:${id}`, "0");
   expect(stored?.length).toBeLessThan(system.length / 20);
   expect(await redis.client.hlen(`{${bed.config.redis.prefix}}:batch-index:${id}`)).toBe(1);
+});
+
+test("results are gone when their time is up; the batch stays, archived", async () => {
+  await using brief = await startGatewayBed({ dispatcher: false, config: { batches: { keep_results: "2s" } } });
+  const created = await brief.post(path, { requests: [item("bad", ask({ stream: true }))] });
+  const { id } = (await created.json()) as { id: string };
+  const read = async (more = ""): Promise<Response> =>
+    fetch(`${brief.url}${path}/${id}${more}`, { headers: { "x-api-key": bedKeys.key } });
+  expect((await read("/results")).status).toBe(200);
+  await eventually(async () => expect((await read("/results")).status).toBe(404));
+  expect(await (await read()).json()).toMatchObject({
+    processing_status: "ended",
+    request_counts: { errored: 1 },
+    archived_at: expect.any(String),
+    results_url: null,
+  });
 });
 
 test("a key's models and its own limits hold for batches", async () => {
@@ -293,6 +330,12 @@ test("a batch that would take Redis over 70 % of its memory is refused with 529,
   expect(response.status).toBe(529);
   expect(response.headers.get("retry-after")).not.toBeNull();
   expect(await response.json()).toMatchObject({ error: { type: "overloaded_error" } });
+  const looking = connectRedis(small.url, "command", { logger: createLogger({ name: "test", level: "silent" }) });
+  await looking.ready();
+  const used = Number(/used_memory:(\d+)/.exec(await looking.client.info("memory"))?.[1]);
+  expect(used).toBeLessThan(0.7 * 16 * 2 ** 20);
+  await eventually(async () => expect(await looking.client.keys("*batch*")).toEqual([]));
+  await looking.close();
   expect((await full.post(path, { requests: items(3) })).status).toBe(200);
 });
 

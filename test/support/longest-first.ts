@@ -7,6 +7,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  */
 const longest = [
   "e2e/local-start",
+  "e2e/three-credentials",
   "e2e/processes",
   "e2e/paid-once",
   "e2e/jobs",
