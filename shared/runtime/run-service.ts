@@ -59,8 +59,10 @@ export async function runService(name: ServiceName, start: StartService, options
     const started = start({ own: (resource) => stack.own(resource), logger, signal: draining.signal });
     const service = await withinReach(started, told);
     returnMemory();
-    run.service = service;
     logger.info({ ms: Date.now() - startedAt }, "ready");
+    // Whoever asks /readyz has read what came before it.
+    logger.flush();
+    run.service = service;
     await told;
     process.exitCode = (await drainService(run.service, logger, options.drainMs)) ? 0 : 1;
   } catch (reason) {

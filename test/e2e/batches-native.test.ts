@@ -18,7 +18,7 @@ beforeAll(async () => {
   provider = await startBatchingUpstream();
   stack = await startStack({
     upstreams: [provider.upstream],
-    provider: { batch: "native", models: { [model]: "upstream-opus" } },
+    provider: { batch: "native", models: { [model]: "upstream-claude-opus" } },
     config: {
       // Serves one model item by item.
       providers: { plain: { type: "anthropic", base_url: provider.upstream.url, api_key: "plain" } },
@@ -88,9 +88,9 @@ test("items go there as one batch under ids of ours, with version, betas and the
   expect(provider.batches).toHaveLength(1);
   const [there] = provider.batches;
   expect(there?.requests.map(({ params }) => params.model)).toEqual([
-    "upstream-opus",
-    "upstream-opus",
-    "upstream-opus",
+    "upstream-claude-opus",
+    "upstream-claude-opus",
+    "upstream-claude-opus",
   ]);
   for (const { custom_id: customId } of there?.requests ?? []) expect(customId).toMatch(/^call_[0-9a-z]{24}$/);
   const sent = provider.upstream.requests.filter(({ path }) => path === "/v1/messages/batches");

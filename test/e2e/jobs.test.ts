@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
 import { createLogger } from "#shared/telemetry/logger.ts";
@@ -404,7 +404,8 @@ describe("a job survives", () => {
   test("Redis restarted, and so does a call whose answer two wait for", async () => {
     const { held, release } = holdAnswers();
     const headers = { "idempotency-key": randomUUID() };
-    const before = await waitLists("*");
+    // The Redis of the test before has just been started.
+    const before = await vi.waitFor(() => waitLists("*"), { timeout: 10_000 });
     const first = post(stack, prompt("shared"), { headers });
     await expect.poll(() => held.length).toBe(1);
     const second = post(other(), prompt("shared"), { headers });
