@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
-import { post, prompt } from "../support/clients.ts";
+import { postAgain as post, prompt } from "../support/clients.ts";
 import { startStack, type Stack } from "../support/stack.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
 

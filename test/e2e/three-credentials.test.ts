@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 import { bestOf } from "../support/best-of.ts";
-import { post } from "../support/clients.ts";
+import { postAgain } from "../support/clients.ts";
 import { startStack, type ConfigTree, type Stack } from "../support/stack.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
 
@@ -53,7 +53,7 @@ async function askAll(round: number): Promise<number> {
   });
   const ask = async (at: number): Promise<{ status: number; endedAt: number }> => {
     const body = { model: modelOf(round), max_tokens: 10, messages: [{ role: "user", content: `call ${at}` }] };
-    const { status } = await post(stack, body);
+    const { status } = await postAgain(stack, body);
     return { status, endedAt: Date.now() };
   };
   const first = ask(0);

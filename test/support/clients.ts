@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 import { createAnthropic, type AnthropicProvider } from "@ai-sdk/anthropic";
 import Anthropic from "@anthropic-ai/sdk";
 import AnthropicV0 from "anthropic-sdk-0";
@@ -34,15 +36,29 @@ export interface Answered {
   readonly json: unknown;
 }
 
+interface PostInit {
+  readonly path?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * As `post`, and again after 529, as clients do: a gateway with much to do, on a machine that stands still now and then,
+ * may shed load for a second.
+ */
+export async function postAgain(endpoint: Endpoint, body: string | object, init: PostInit = {}): Promise<Answered> {
+  for (;;) {
+    const answer = await post(endpoint, body, init);
+    if (answer.status !== 529) return answer;
+    await sleep(100);
+  }
+}
+
 /** A call as any HTTP client makes it, with the body as bytes. */
 export async function post(
   { url, key }: Endpoint,
   body: string | Buffer | object,
-  init: {
-    readonly path?: string;
-    readonly headers?: Readonly<Record<string, string>>;
-    readonly signal?: AbortSignal;
-  } = {},
+  init: PostInit = {},
 ): Promise<Answered> {
   const response = await fetch(`${url}${init.path ?? "/v1/messages"}`, {
     method: "POST",
