@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
 import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
 import { createLogger } from "#shared/telemetry/logger.ts";
@@ -89,6 +89,13 @@ async function waitedFor(callId: string, callers: number, before: readonly strin
       return Math.max(0, ...sizes) - 1;
     })
     .toBeGreaterThanOrEqual(callers);
+}
+
+/** For both gateways, and for this test's own connection. */
+async function redisIsBack(): Promise<void> {
+  for (const gateway of [stack, other()])
+    await expect.poll(async () => (await get(gateway, "/v1/jobs/job_none")).status).toBe(404);
+  await expect.poll(() => waitLists("none").catch(() => "away")).toEqual([]);
 }
 
 function holdAnswers(): { readonly held: Exchange[]; release(): void } {
@@ -399,13 +406,13 @@ describe("a job survives", () => {
     expect((await poll).text).toContain("echo: restart");
     expect((await collect(id, other())).text).toContain("echo: restart");
     expect(upstream.with("restart")).toHaveLength(1);
+    await redisIsBack();
   });
 
   test("Redis restarted, and so does a call whose answer two wait for", async () => {
     const { held, release } = holdAnswers();
     const headers = { "idempotency-key": randomUUID() };
-    // The Redis of the test before has just been started.
-    const before = await vi.waitFor(() => waitLists("*"), { timeout: 10_000 });
+    const before = await waitLists("*");
     const first = post(stack, prompt("shared"), { headers });
     await expect.poll(() => held.length).toBe(1);
     const second = post(other(), prompt("shared"), { headers });
@@ -418,6 +425,7 @@ describe("a job survives", () => {
     for (const { status, text } of await Promise.all([first, second]))
       expect([status, text.includes("echo: shared")]).toEqual([200, true]);
     expect(upstream.with("shared")).toHaveLength(1);
+    await redisIsBack();
   });
 
   test("Redis restarted while it waits to be run", async () => {
