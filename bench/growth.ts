@@ -77,6 +77,8 @@ async function processes(options: GrowthOptions): Promise<void> {
       workers: count,
       dispatchers: count,
     });
+    // Each of them has its own compilers to wait for.
+    await measure(scenarios.b, stack, { ...timing({ workDir, upstreamUrl }), durationMs: 8000 * count });
     rows.push({
       what: `${count} workers, ${count} dispatchers`,
       figures: figures(await ratioToBare(stack, bare, { workDir, upstreamUrl })),

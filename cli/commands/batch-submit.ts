@@ -30,7 +30,7 @@ The batch's id is written to standard output as soon as it is known.`,
     const batch = await submit(context);
     terminal.out(`${batch.id}\n`);
     const { total } = totalOf(batch.request_counts);
-    terminal.note(`${total} requests accepted.`);
+    terminal.note(total === 1 ? "One request accepted." : `${total} requests accepted.`);
     if (context.values["no-watch"] === true) return 0;
     return watchBatch(batch.id, context);
   },

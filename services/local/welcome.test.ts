@@ -11,6 +11,7 @@ const facts = {
   keyNames: [],
   model: "claude-sonnet-5-5",
   simulated: true,
+  configFile: undefined,
   hosts: ["127.0.0.1:9100"],
   metricsUrl: "http://127.0.0.1:4000/metrics",
 };
@@ -53,6 +54,7 @@ test("where everything is, is said", () => {
   expect(text).toContain("  URL      http://127.0.0.1:8080\n");
   expect(text).toContain("  key      sk-sluice-a_b  (kept in .sluice/key)\n");
   expect(text).toContain("  calls    go to the simulator; ");
+  expect(welcome({ ...facts, configFile: "sluice.wires.example.yaml" })).not.toContain("ANTHROPIC_API_KEY");
   expect(text).toContain("  metrics  http://127.0.0.1:4000/metrics\n");
   expect(welcome({ ...facts, simulated: false, hosts: ["api.anthropic.com", "eu.example"] })).toContain(
     "  calls    go to api.anthropic.com, eu.example\n",

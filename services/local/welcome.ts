@@ -8,6 +8,8 @@ export interface WelcomeFacts {
   readonly keyNames: readonly string[];
   readonly model: string;
   readonly simulated: boolean;
+  /** Read in place of the environment's `ANTHROPIC_API_KEY`. */
+  readonly configFile: string | undefined;
   /** The providers' hosts. */
   readonly hosts: readonly string[];
   readonly metricsUrl: string;
@@ -46,7 +48,8 @@ function describeKey({ key, keyFile, keyNames }: WelcomeFacts): string {
   return keyFile === undefined ? key : `${key}  (kept in ${keyFile})`;
 }
 
-function describeCalls({ simulated, hosts }: WelcomeFacts): string {
+function describeCalls({ simulated, hosts, configFile }: WelcomeFacts): string {
   if (!simulated) return `go to ${hosts.join(", ")}`;
+  if (configFile !== undefined) return "go to the simulator, as the config file says";
   return "go to the simulator; ANTHROPIC_API_KEY=… npm start calls Anthropic";
 }

@@ -26,18 +26,24 @@ test.each([
   ["overloaded", failed("overloaded", "overloaded")],
   ["limited", failed("rate_limited", "rate_limited")],
   ["a server error", upstream(500, "server_error")],
+  ["the account's refusal", failed("upstream_refused", "credential_refused", { shouldRetry: false })],
 ])("an item that ended as %s is tried again later", (_, outcome) => {
   expect(retryItemAt(job, outcome, now)).toBeGreaterThanOrEqual(now + 500);
 });
 
 test.each([
   ["the caller's own error", upstream(400, "invalid_request")],
-  ["the account's refusal", failed("upstream_refused", "credential_refused", { shouldRetry: false })],
   ["silence", twice(failed("overloaded", "reset"))],
   ["a lost process", failed("internal", "worker_lost", { shouldRetry: false })],
   ["an error of ours", failed("internal", "ok")],
 ])("%s is the item's end", (_, outcome) => {
   expect(retryItemAt(job, outcome, now)).toBeUndefined();
+});
+
+test("refused accounts are an item's end when nobody has set them right for an hour", () => {
+  const refused = failed("upstream_refused", "account_exhausted", { shouldRetry: false });
+  expect(retryItemAt({ ...job, enqueuedAt: now - 3_500_000 }, refused, now)).toBeDefined();
+  expect(retryItemAt({ ...job, enqueuedAt: now - 3_700_000 }, refused, now)).toBeUndefined();
 });
 
 test("what a lost process had sent is tried once more when capacity was missing, and then not again", () => {

@@ -6,6 +6,8 @@ const backoff = { baseMs: 1000, maxMs: 60_000 };
 const heldBackoff = { baseMs: 250, maxMs: 10_000 };
 /** Attempts that ended so: an item that providers fail on again and again is perhaps what they fail on. */
 const mostServerErrors = 10;
+/** While every account of ours is refused its operator has this long to act. */
+const operatorsMs = 3_600_000;
 /** An item may wait a day for capacity; of so many tries the last ones tell enough. */
 const mostKept = 20;
 
@@ -20,19 +22,23 @@ const unanswered: ReadonlySet<AttemptReason> = new Set([
 /**
  * When an item whose outcome may be another next time is tried again, undefined when the outcome is its end. There is no
  * client behind a batch that would retry, so the dispatcher does: for want of capacity until the batch expires, after
- * server errors a few times. What was sent and not answered is tried once more in all, if only want of capacity kept the
+ * server errors a few times, while providers refuse our accounts for an hour. What was sent and not answered is tried once more in all, if only want of capacity kept the
  * worker from doing so at once.
  */
 export function retryItemAt(job: CallJob, outcome: Outcome, now: number): number | undefined {
-  if (outcome.code === "ok" || outcome.headers["x-should-retry"] === "false") return undefined;
+  if (!mayEndBetter(job, outcome, now)) return undefined;
   if (endsUnanswered(outcome.attempts) && !(wantsCapacity(outcome) && mayBeRerun(outcome.attempts))) return undefined;
-  if (!wantsCapacity(outcome) && !(isServerError(outcome) && serverErrors(job) < mostServerErrors)) return undefined;
-  const pauseMs = Math.max(
-    Number(outcome.headers["retry-after"] ?? 0) * 1000,
-    fullJitter((job.parked ?? 0) + 1, backoff),
-  );
+  const retryAfterMs = Number(outcome.headers["retry-after"] ?? 0) * 1000;
+  const pauseMs = Math.max(retryAfterMs, fullJitter((job.parked ?? 0) + 1, backoff));
   const at = Math.round(now + Math.max(pauseMs, backoff.baseMs / 2));
   return at < job.head.waitUntil ? at : undefined;
+}
+
+function mayEndBetter(job: CallJob, outcome: Outcome, now: number): boolean {
+  if (outcome.code === "ok") return false;
+  if (outcome.code === "upstream_refused") return now - job.enqueuedAt < operatorsMs;
+  if (outcome.headers["x-should-retry"] === "false") return false;
+  return wantsCapacity(outcome) || (isServerError(outcome) && serverErrors(job) < mostServerErrors);
 }
 
 /** When an item is tried again whose key's budget is held by others: those end within seconds, or within a day. */
