@@ -17,6 +17,14 @@ export interface Admission {
 }
 
 const retryMs = 250;
+/** Well below what a gateway waits for an absent Redis before it asks the workers itself. */
+const freshMs = 500;
+
+/** What the queue knew when it handed out the job, unless Redis went away since, or this process stood still. */
+export function admitAtOnce({ known }: JobContext, { redis }: Pick<AdmitDeps, "redis">): Admission | undefined {
+  if (!redis.isReady || Date.now() - known.at > freshMs) return undefined;
+  return { drop: known.answered || known.cancelled, doubtful: false };
+}
 
 /**
  * Asks whether a job still needs doing. Redis may go away right after it handed out the job; then nothing is decided

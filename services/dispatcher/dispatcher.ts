@@ -11,6 +11,7 @@ import type { CallRegistry } from "#shared/store/call-registry.ts";
 import type { RedisConnection } from "#shared/store/connect-redis.ts";
 import type { ItemStore } from "#shared/store/item-store.ts";
 import type { NativeRuns } from "#shared/store/native-runs.ts";
+import { createStoreKeys } from "#shared/store/store-keys.ts";
 import type { ResultStore } from "#shared/store/result-store.ts";
 import type { TraceStore } from "#shared/store/trace-store.ts";
 import type { UsageStore } from "#shared/store/usage-store.ts";
@@ -92,6 +93,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     void settler.settle({ job, outcome }, closed.signal);
   }
 
+  const { callMarks } = createStoreKeys(deps.prefix);
   const consumers = lanes.map((lane) =>
     createJobConsumer({
       lane,
@@ -99,6 +101,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       lockMs: deps.lockMs,
       connection: deps.blocking,
       prefix: deps.prefix,
+      marks: callMarks,
       logger,
       handle: withRuns(withItems(createJobHandler(lane, handlerDeps), handlerDeps), deps),
       onFailed,

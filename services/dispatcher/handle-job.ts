@@ -8,7 +8,7 @@ import type { WorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { CallRegistry } from "#shared/store/call-registry.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { Metrics } from "#shared/telemetry/metrics.ts";
-import { type Admission, admitJob, type AdmitDeps } from "./admit-job.ts";
+import { type Admission, admitAtOnce, admitJob, type AdmitDeps } from "./admit-job.ts";
 import { parkUntil } from "./park.ts";
 import { timeIsUp, type RunningCalls } from "./running-calls.ts";
 import type { Settler } from "./settle.ts";
@@ -44,7 +44,7 @@ export function createJobHandler(lane: Lane, deps: JobHandlerDeps): JobHandler {
     const takenAt = Date.now();
     if (context.redelivered) redelivered.inc();
     else if (!job.trail) waited.observe(Math.max(0, takenAt - job.enqueuedAt) / 1000);
-    const admission = await admitJob(job, context, deps);
+    const admission = admitAtOnce(context, deps) ?? (await admitJob(job, context, deps));
     if (admission.drop) return undefined;
     const ended = await runCall(job, { ...context, admission }, deps);
     // Given back meanwhile: whoever takes the job next gets the call from its worker.

@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import { decodeJob, encodeJob, salvageJob, type CallJob, type CallTrail, type Lane } from "./job.ts";
 import { JobSlots } from "./job-slots.ts";
-import { createLaneWorker, type LaneWorker, type TakenJob } from "./lane-worker.ts";
+import { createLaneWorker, type CallMarks, type KnownCall, type LaneWorker, type TakenJob } from "./lane-worker.ts";
 import type { QueueConnection } from "./queue-connection.ts";
 
 /** Put the job aside and deliver it again at this time (milliseconds since the epoch). */
@@ -17,6 +17,7 @@ export interface JobContext {
   readonly delivery: number;
   /** Somebody may have opened the call before, and may still hold it. */
   readonly redelivered: boolean;
+  readonly known: KnownCall;
   /** Aborts when the job is given back at the end of `close`: settle nothing any more. The call itself may go on. */
   readonly signal: AbortSignal;
 }
@@ -29,6 +30,7 @@ export interface JobConsumerOptions {
   /** With the purpose `blocking`; one serves the consumers of all lanes. */
   readonly connection: QueueConnection;
   readonly prefix: string;
+  readonly marks: CallMarks;
   readonly logger: Logger;
   /** Runs a job; when it resolves without a time to park until, the job is gone. At least once for every job. */
   handle(job: CallJob, context: JobContext): Promise<ParkUntil | void>;
@@ -63,7 +65,7 @@ const patienceMs = 2000;
 export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
   const { lane, logger, onFailed } = options;
   const worker = createLaneWorker(options);
-  const held = new Map<string, Held>();
+  const held = new Set<Held>();
   const givenBack = new AbortController();
   setMaxListeners(0, givenBack.signal);
   let closing: Promise<void> | undefined;
@@ -86,9 +88,9 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
     const call = readJob(job, options);
     if (!call) return true;
     const mine = { job, call };
-    held.set(job.token, mine);
+    held.add(mine);
     const isDone = await handle(mine);
-    held.delete(job.token);
+    held.delete(mine);
     return isDone;
   }
   const slots = new JobSlots({ worker, concurrency: options.concurrency, logger, run });
@@ -102,7 +104,7 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
     // A take that is still under way must not find what is given back below.
     if (options.connection.isReady) await withPatience(slots.ended);
     await slots.idle(signal);
-    const left = [...held.values()];
+    const left = [...held];
     givenBack.abort();
     if (left.length > 0) {
       logger.warn({ lane, jobs: left.length }, "jobs given back");
@@ -140,7 +142,7 @@ function readJob(job: TakenJob, { lane, logger, onFailed }: JobConsumerOptions):
 }
 
 function contextOf(job: TakenJob, call: CallJob, signal: AbortSignal): JobContext {
-  return { delivery: job.started, redelivered: job.stalled > 0 || call.reopened === true, signal };
+  return { delivery: job.started, redelivered: job.stalled > 0 || call.reopened === true, known: job.call, signal };
 }
 
 /** Never rejects: a job that cannot be put aside has another dispatcher by now. */
@@ -157,7 +159,7 @@ function giveBack(worker: LaneWorker, { job, call }: Held): Promise<void> {
 
 /** Renews the locks of all jobs in hand; returns what ends it. */
 function keepLocks(
-  held: ReadonlyMap<string, Held>,
+  held: ReadonlySet<Held>,
   onLost: (ids: string[]) => void,
   { worker, everyMs }: { readonly worker: LaneWorker; readonly everyMs: number },
 ): () => void {
@@ -165,11 +167,11 @@ function keepLocks(
   async function renew(): Promise<void> {
     if (isRenewing || held.size === 0) return;
     isRenewing = true;
-    const jobs = Array.from(held.values(), ({ job }) => job);
+    const jobs = Array.from(held, ({ job }) => job);
     const lost = await worker.extend(jobs).catch(() => []);
     isRenewing = false;
     // A job that ended meanwhile has lost nothing.
-    const mine = new Set(Array.from(held.values(), ({ job }) => job.id));
+    const mine = new Set(Array.from(held, ({ job }) => job.id));
     const missed = lost.filter((id) => mine.has(id));
     if (missed.length > 0) onLost(missed);
   }

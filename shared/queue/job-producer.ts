@@ -1,4 +1,6 @@
 import { Queue } from "bullmq";
+import { loadScript, type ScriptArgument } from "#shared/runtime/load-script.ts";
+import { createTurnBatch } from "#shared/runtime/turn-batch.ts";
 import { encodeJob, lanes, type CallJob, type Lane } from "./job.ts";
 import { queuePrefix, type QueueConnection } from "./queue-connection.ts";
 
@@ -34,8 +36,10 @@ export class AddError extends Error {
 
 type LaneQueue = ReturnType<typeof createQueue>;
 
-/** BullMQ writes an event per step, and nobody reads them: keep as few as its trimming allows. */
+/** BullMQ's scripts write events, and nobody reads them: keep as few as its trimming allows. */
 const keptEvents = 100;
+/** A script holds up everybody else in Redis. */
+const mostPerScript = 64;
 
 /** `connection` has the purpose `command`. */
 export function createJobProducer(connection: QueueConnection, options: { readonly prefix: string }): JobProducer {
@@ -56,7 +60,7 @@ export function createJobProducer(connection: QueueConnection, options: { readon
     async add(lane, job) {
       if (!connection.isReady) throw new AddError("not_sent", "Redis is away");
       try {
-        await queues[lane].backend.addJob(newJob(job), job.head.id);
+        await new Promise<void>((resolve, reject) => queues[lane].adding.add({ job, resolve, reject }));
       } catch (error) {
         throw isCertain(error)
           ? new AddError("not_sent", "the job was not added", { cause: error })
@@ -106,24 +110,24 @@ function createQueue(lane: Lane, { client }: QueueConnection, prefix: string) {
   });
   // The connection's owner logs its errors.
   queue.on("error", () => undefined);
-  // Not `queue.add`: it makes a Job of which only these fields reach Redis, and repeats its options in every job.
-  return { queue, backend: queue.getBackend() };
+  const backend = queue.getBackend();
+  const addJobs = loadScript(client, new URL("add-jobs.lua", import.meta.url));
+  const { wait = "", marker = "" } = backend.keys;
+  const adding = createTurnBatch<Addition>((batch) => {
+    const args: ScriptArgument[] = [backend.toKey("")];
+    for (const { job } of batch) args.push(job.head.id, job.enqueuedAt, encodeJob(job));
+    addJobs([wait, marker], args).then(
+      () => batch.forEach(({ resolve }) => resolve()),
+      (error: Error) => batch.forEach(({ reject }) => reject(error)),
+    );
+  }, mostPerScript);
+  return { queue, backend, adding };
 }
 
-function newJob(job: CallJob): Parameters<ReturnType<typeof createQueue>["backend"]["addJob"]>[0] {
-  return {
-    id: job.head.id,
-    name: "c",
-    data: encodeJob(job),
-    opts: {},
-    timestamp: job.enqueuedAt,
-    progress: 0,
-    attemptsMade: 0,
-    attemptsStarted: 0,
-    stalledCounter: 0,
-    failedReason: "",
-    returnvalue: "",
-  };
+interface Addition {
+  readonly job: CallJob;
+  resolve(): void;
+  reject(error: Error): void;
 }
 
 /** Redis refused the command, or it never entered a socket; anything else may have been carried out. */

@@ -1,5 +1,6 @@
+import { createTurnBatch } from "#shared/runtime/turn-batch.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
-import type { LaneWorker, TakenJob } from "./lane-worker.ts";
+import type { Exchange, LaneWorker, TakenJob } from "./lane-worker.ts";
 
 export interface JobSlotsOptions {
   readonly worker: LaneWorker;
@@ -11,21 +12,21 @@ export interface JobSlotsOptions {
 
 const mostTakes = 64;
 const retryMs = 250;
-const unseen = { waiting: 0, dueAt: 0 };
 
 /**
  * Takes as many jobs at a time as there are slots. States: taking → stopped, in which jobs in hand still finish. While
- * there are free slots it waits for signs of jobs; when there are none, each slot takes its next job itself.
+ * there are free slots it waits for signs of jobs; when there are none, finished jobs are exchanged for the next.
  */
 export class JobSlots {
   /** Resolves some time after `stop`: then no take is under way, and none will be. */
   readonly ended: Promise<void>;
   readonly #options: JobSlotsOptions;
-  readonly #tokenPrefix = crypto.randomUUID();
   readonly #wakers = new Set<() => void>();
-  #tokens = 0;
+  readonly #finishing = createTurnBatch<TakenJob>((jobs) => void this.#finish(jobs), mostTakes);
   #concurrency: number;
   #running = 0;
+  /** Slots that takes under way may fill. */
+  #promised = 0;
   /** Jobs believed to wait that no take under way is for. */
   #backlog = 0;
   #isStopped = false;
@@ -60,7 +61,7 @@ export class JobSlots {
   }
 
   get #free(): number {
-    return this.#concurrency - this.#running;
+    return this.#concurrency - this.#running - this.#promised;
   }
 
   async #loop(): Promise<void> {
@@ -82,56 +83,52 @@ export class JobSlots {
     }
   }
 
-  /** One by itself; then, all in one write, as many as the lane was seen to hold. */
+  /** Returns when to look again: the next parked job is due then, or Redis may be back; 0 at the next sign. */
   async #takeAll(): Promise<number> {
-    for (let want = 1; want > 0; want = this.#isStopped ? 0 : Math.min(this.#backlog, this.#free, mostTakes)) {
-      this.#backlog = Math.max(0, this.#backlog - want);
-      // In this turn's write, behind the takes: they leave a microtask later, so an immediate of now comes after them.
-      const looking = nextImmediate().then(() => this.#options.worker.look().catch(() => unseen));
-      const dues = await Promise.all(Array.from({ length: want }, () => this.#take()));
-      const view = await looking;
-      this.#backlog = view.waiting;
-      const dueAt = dues.find((due) => due !== undefined);
-      if (dueAt !== undefined) return dueAt;
-      if (view.waiting === 0) return view.dueAt;
+    while (this.#free > 0 && !this.#isStopped) {
+      const seen = await this.#exchange([], Math.min(this.#free, mostTakes));
+      if (seen.waiting === 0) return seen.dueAt;
     }
     return 0;
   }
 
-  /** Undefined when a job was taken and is running; else when the next parked one is due. */
-  async #take(): Promise<number | undefined> {
-    try {
-      const taken = await this.#options.worker.take(`${this.#tokenPrefix}:${(this.#tokens += 1)}`);
-      if (!taken.job) return taken.dueAt;
-      void this.#fill(taken.job);
-      return undefined;
-    } catch (error) {
-      this.#options.logger.debug({ err: error }, "no job taken");
-      return Date.now() + retryMs;
-    }
-  }
-
-  async #fill(first: TakenJob): Promise<void> {
+  async #fill(job: TakenJob): Promise<void> {
     this.#running += 1;
-    let job: TakenJob | undefined = first;
-    while (job) job = (await this.#options.run(job)) ? await this.#finish(job) : undefined;
+    if (await this.#options.run(job)) return this.#finishing.add(job);
     this.#running -= 1;
     this.#wake();
   }
 
-  async #finish(job: TakenJob): Promise<TakenJob | undefined> {
-    const isFull = this.#free === 0;
-    const takeNext = !this.#isStopped && (isFull || (this.#free > 0 && this.#backlog > 0));
-    if (takeNext) this.#backlog = Math.max(0, this.#backlog - 1);
+  async #finish(jobs: readonly TakenJob[]): Promise<void> {
+    const isFull = this.#free <= 0;
+    const room = Math.min(this.#free + jobs.length, isFull ? mostTakes : this.#backlog);
+    await this.#exchange(jobs, this.#isStopped ? 0 : Math.max(0, room));
+    this.#wake();
+  }
+
+  async #exchange(done: readonly TakenJob[], want: number): Promise<Pick<Exchange, "waiting" | "dueAt">> {
+    const { logger, worker } = this.#options;
+    const promised = Math.max(0, want - done.length);
+    this.#backlog = Math.max(0, this.#backlog - want);
+    this.#promised += promised;
     try {
-      const next = await this.#options.worker.finish(job, takeNext);
-      if (takeNext && !next) this.#backlog = 0;
-      return next;
+      const exchange = await worker.exchange(done, want);
+      this.#backlog = exchange.waiting;
+      this.#leave(done.length, promised);
+      for (const job of exchange.taken) void this.#fill(job);
+      // Their locks ran out while Redis or this process stood still: another dispatcher has them, or will.
+      for (const callId of exchange.lost) logger.debug({ callId }, "job was not ours any more");
+      return exchange;
     } catch (error) {
-      // Its lock ran out while Redis or this process stood still: another dispatcher has it, or will.
-      this.#options.logger.debug({ err: error, callId: job.id }, "job was not ours any more");
-      return undefined;
+      this.#leave(done.length, promised);
+      logger.debug({ err: error }, "no jobs exchanged");
+      return { waiting: 0, dueAt: Date.now() + retryMs };
     }
+  }
+
+  #leave(running: number, promised: number): void {
+    this.#running -= running;
+    this.#promised -= promised;
   }
 
   #change(): Promise<void> {
@@ -142,8 +139,4 @@ export class JobSlots {
     for (const waker of this.#wakers) waker();
     this.#wakers.clear();
   }
-}
-
-function nextImmediate(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

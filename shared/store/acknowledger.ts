@@ -1,5 +1,5 @@
 import type { RedisConnection } from "./connect-redis.ts";
-import { loadScript } from "./load-script.ts";
+import { loadScript } from "#shared/runtime/load-script.ts";
 import { watchRoom } from "./memory-room.ts";
 
 /** Empties stored outcomes whose callers have them. */
@@ -25,7 +25,7 @@ interface Later {
 
 /** Memory is what this saves, so nothing is lost but memory for the time to live when it fails. */
 export function createAcknowledger(redis: RedisConnection): Acknowledger {
-  const shrink = loadScript(redis.client, "shrink-outcomes");
+  const shrink = loadScript(redis.client, new URL("shrink-outcomes.lua", import.meta.url));
   const hasRoom = watchRoom(redis, mostMemory);
   let waiting: string[] = [];
   let timer: NodeJS.Timeout | undefined;

@@ -1,7 +1,7 @@
 import type { RedisConnection } from "./connect-redis.ts";
 import { createStoreKeys } from "./store-keys.ts";
 import { createTurnReader } from "./turn-reader.ts";
-import { within } from "./within.ts";
+import { within } from "#shared/runtime/within.ts";
 
 /** (provider, upstream model id). */
 interface Place {

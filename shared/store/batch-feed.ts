@@ -4,7 +4,7 @@ import { createBatchKeys } from "./batch-keys.ts";
 import { readBatchRecord, type BatchRecord } from "./batch-record.ts";
 import type { RedisConnection } from "./connect-redis.ts";
 import { createLease, type Lease } from "./lease.ts";
-import { loadScript } from "./load-script.ts";
+import { loadScript } from "#shared/runtime/load-script.ts";
 import { createSealer } from "./sealer.ts";
 import { createStoreKeys } from "./store-keys.ts";
 import { subscribeChannel } from "./subscribe-channel.ts";
@@ -63,8 +63,8 @@ export function createBatchFeed(options: BatchFeedOptions): BatchFeed {
   const { client } = options.redis;
   const keys = createBatchKeys(options.prefix);
   const jobKeys = createStoreKeys(options.prefix);
-  const takeItems = loadScript(client, "take-items");
-  const closeBatch = loadScript(client, "close-batch");
+  const takeItems = loadScript(client, new URL("take-items.lua", import.meta.url));
+  const closeBatch = loadScript(client, new URL("close-batch.lua", import.meta.url));
   const readChunk = createChunkReader(
     client,
     createBatchCodec(options.encryptionKey ? createSealer(options.encryptionKey) : undefined),

@@ -4,7 +4,7 @@ import type { ForwardedHeaders } from "#shared/messages/call.ts";
 import { chunkItems, createBatchCodec, encodeEntries, encodeResult, type ItemEntry } from "./batch-codec.ts";
 import { createBatchKeys, type BatchKeys } from "./batch-keys.ts";
 import type { RedisConnection } from "./connect-redis.ts";
-import { loadScript, type RedisScript, type ScriptArgument } from "./load-script.ts";
+import { loadScript, type RedisScript, type ScriptArgument } from "#shared/runtime/load-script.ts";
 import { readMemory } from "./redis-health.ts";
 import { createSealer } from "./sealer.ts";
 
@@ -73,8 +73,8 @@ export function createBatchIntake(options: BatchIntakeOptions): BatchIntake {
     redis,
     keys: createBatchKeys(options.prefix),
     codec: createBatchCodec(options.encryptionKey ? createSealer(options.encryptionKey) : undefined),
-    writeItems: loadScript(redis.client, "write-items"),
-    openBatch: loadScript(redis.client, "open-batch"),
+    writeItems: loadScript(redis.client, new URL("write-items.lua", import.meta.url)),
+    openBatch: loadScript(redis.client, new URL("open-batch.lua", import.meta.url)),
   };
   return {
     async begin(batch) {

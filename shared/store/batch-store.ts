@@ -3,7 +3,7 @@ import { chunkItems, createBatchCodec, decodeEntries, decodeResult, type ItemEnt
 import { createBatchKeys } from "./batch-keys.ts";
 import { readBatchRecord, type BatchRecord } from "./batch-record.ts";
 import type { RedisConnection } from "./connect-redis.ts";
-import { loadScript } from "./load-script.ts";
+import { loadScript } from "#shared/runtime/load-script.ts";
 import { createSealer } from "./sealer.ts";
 
 export interface BatchStoreOptions {
@@ -46,8 +46,8 @@ export function createBatchStore(options: BatchStoreOptions): BatchStore {
   const { client } = options.redis;
   const keys = createBatchKeys(options.prefix);
   const codec = createBatchCodec(options.encryptionKey ? createSealer(options.encryptionKey) : undefined);
-  const cancelBatch = loadScript(client, "cancel-batch");
-  const deleteBatch = loadScript(client, "delete-batch");
+  const cancelBatch = loadScript(client, new URL("cancel-batch.lua", import.meta.url));
+  const deleteBatch = loadScript(client, new URL("delete-batch.lua", import.meta.url));
 
   async function read(batchId: string): Promise<BatchRecord | undefined> {
     return readBatchRecord(batchId, await client.hgetall(keys.meta(batchId)));

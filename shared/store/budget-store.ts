@@ -1,9 +1,9 @@
 import type { CostEstimate } from "#shared/messages/cost.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { RedisConnection } from "./connect-redis.ts";
-import { loadScript } from "./load-script.ts";
+import { loadScript } from "#shared/runtime/load-script.ts";
 import { createStoreKeys } from "./store-keys.ts";
-import { createTurnBatch } from "./turn-batch.ts";
+import { createTurnBatch } from "#shared/runtime/turn-batch.ts";
 import { dayOf } from "./usage-tally.ts";
 
 /** Money of a budget that is held for a call. Amounts are billionths of a US dollar. Travels with jobs, as JSON. */
@@ -62,8 +62,8 @@ export function createBudgetStore(options: {
   const { redis, logger } = options;
   const { client } = redis;
   const keys = createStoreKeys(options.prefix);
-  const reserveBudget = loadScript(client, "reserve-budget");
-  const settleBudgets = loadScript(client, "settle-budgets");
+  const reserveBudget = loadScript(client, new URL("reserve-budget.lua", import.meta.url));
+  const settleBudgets = loadScript(client, new URL("settle-budgets.lua", import.meta.url));
   const namesOf = ({ keyId, period }: HoldName): [string, string] => [
     keys.budget(keyId, period),
     keys.budgetHolds(keyId, period),

@@ -1,10 +1,10 @@
 import type { Outcome } from "#shared/messages/outcome.ts";
 import type { RedisConnection } from "./connect-redis.ts";
-import { loadScript, type ScriptArgument } from "./load-script.ts";
+import { loadScript, type ScriptArgument } from "#shared/runtime/load-script.ts";
 import { decodeOutcome, encodeGone, encodeWanted } from "./outcome-codec.ts";
 import { createSealer } from "./sealer.ts";
 import { createStoreKeys } from "./store-keys.ts";
-import { createTurnBatch } from "./turn-batch.ts";
+import { createTurnBatch } from "#shared/runtime/turn-batch.ts";
 
 /** A whole answer that others may join. */
 export interface JoinableCall {
@@ -76,10 +76,10 @@ export function createCallRegistry(options: {
   const { client } = redis;
   const keys = createStoreKeys(options.prefix);
   const sealer = options.encryptionKey ? createSealer(options.encryptionKey) : undefined;
-  const registerCalls = loadScript(client, "register-calls");
-  const joinCall = loadScript(client, "join-call");
-  const leaveCall = loadScript(client, "leave-call");
-  const abandonCall = loadScript(client, "abandon-call");
+  const registerCalls = loadScript(client, new URL("register-calls.lua", import.meta.url));
+  const joinCall = loadScript(client, new URL("join-call.lua", import.meta.url));
+  const leaveCall = loadScript(client, new URL("leave-call.lua", import.meta.url));
+  const abandonCall = loadScript(client, new URL("abandon-call.lua", import.meta.url));
   const registering = createTurnBatch<Registration>((batch) => {
     if (redis.isReady) {
       const names = batch.map(({ ask }) => keys.ask(ask));

@@ -1,9 +1,9 @@
 import { GatewayError } from "#shared/messages/error.ts";
 import { readJoinableCall, writeJoinableCall, type JoinableCall } from "./call-registry.ts";
 import type { RedisConnection } from "./connect-redis.ts";
-import { loadScript } from "./load-script.ts";
+import { loadScript } from "#shared/runtime/load-script.ts";
 import { createStoreKeys } from "./store-keys.ts";
-import { within } from "./within.ts";
+import { within } from "#shared/runtime/within.ts";
 
 const workKinds = ["whole", "stream", "job", "batch"] as const;
 
@@ -46,8 +46,8 @@ const releaseWithinMs = 1000;
 export function createClaimStore(options: { readonly redis: RedisConnection; readonly prefix: string }): ClaimStore {
   const { client } = options.redis;
   const keys = createStoreKeys(options.prefix);
-  const claimWork = loadScript(client, "claim-work");
-  const releaseWork = loadScript(client, "release-work");
+  const claimWork = loadScript(client, new URL("claim-work.lua", import.meta.url));
+  const releaseWork = loadScript(client, new URL("release-work.lua", import.meta.url));
 
   async function take(key: string, work: ClaimedWork, instead: string): Promise<Claiming> {
     const line = writeWork(work);

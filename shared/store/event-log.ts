@@ -1,6 +1,6 @@
 import { createChannelHub } from "./channel-hub.ts";
 import type { RedisConnection } from "./connect-redis.ts";
-import { loadScript } from "./load-script.ts";
+import { loadScript } from "#shared/runtime/load-script.ts";
 import { readMemory } from "./redis-health.ts";
 import { createSealer } from "./sealer.ts";
 import { createStoreKeys } from "./store-keys.ts";
@@ -121,11 +121,11 @@ type FoundPage = readonly [live: number, lastId: Buffer, entries: readonly Found
 
 function loadScripts({ client }: RedisConnection) {
   return {
-    begin: loadScript(client, "begin-events"),
-    append: loadScript(client, "append-events"),
-    renew: loadScript(client, "renew-events"),
-    read: loadScript(client, "read-events"),
-    cancel: loadScript(client, "cancel-events"),
+    begin: loadScript(client, new URL("begin-events.lua", import.meta.url)),
+    append: loadScript(client, new URL("append-events.lua", import.meta.url)),
+    renew: loadScript(client, new URL("renew-events.lua", import.meta.url)),
+    read: loadScript(client, new URL("read-events.lua", import.meta.url)),
+    cancel: loadScript(client, new URL("cancel-events.lua", import.meta.url)),
   };
 }
 

@@ -5,7 +5,7 @@ import { createBatchKeys } from "./batch-keys.ts";
 import type { BatchState } from "./batch-record.ts";
 import { budgetTtlMs, wholeNumber, type Charge } from "./budget-store.ts";
 import type { RedisConnection } from "./connect-redis.ts";
-import { loadScript } from "./load-script.ts";
+import { loadScript } from "#shared/runtime/load-script.ts";
 import { createSealer } from "./sealer.ts";
 import { createStoreKeys } from "./store-keys.ts";
 
@@ -62,8 +62,8 @@ export function createItemStore(options: ItemStoreOptions): ItemStore {
   const keys = createBatchKeys(options.prefix);
   const storeKeys = createStoreKeys(options.prefix);
   const codec = createBatchCodec(options.encryptionKey ? createSealer(options.encryptionKey) : undefined);
-  const beginItem = loadScript(client, "begin-item");
-  const recordItem = loadScript(client, "record-item");
+  const beginItem = loadScript(client, new URL("begin-item.lua", import.meta.url));
+  const recordItem = loadScript(client, new URL("record-item.lua", import.meta.url));
 
   return {
     async begin({ batchId, index }) {

@@ -1,7 +1,7 @@
 import type { Operation } from "#shared/messages/call.ts";
 import type { Hold } from "./budget-store.ts";
 import type { RedisConnection } from "./connect-redis.ts";
-import { loadScript } from "./load-script.ts";
+import { loadScript } from "#shared/runtime/load-script.ts";
 import { watchRoom } from "./memory-room.ts";
 import { createStoreKeys } from "./store-keys.ts";
 
@@ -45,7 +45,7 @@ export function createJobStore(options: { readonly redis: RedisConnection; reado
   const { redis } = options;
   const { client } = redis;
   const keys = createStoreKeys(options.prefix);
-  const createJob = loadScript(client, "create-job");
+  const createJob = loadScript(client, new URL("create-job.lua", import.meta.url));
   const sweptAt = new Map<string, number>();
 
   /** Jobs leave the open ones when it matters: when there are too many. False if none has ended. */

@@ -1,10 +1,10 @@
 import { waitOut } from "#shared/runtime/wait-out.ts";
 import type { RedisConnection } from "./connect-redis.ts";
-import { loadScript, type RedisScript, type ScriptArgument } from "./load-script.ts";
+import { loadScript, type RedisScript, type ScriptArgument } from "#shared/runtime/load-script.ts";
 import { createLeaseReturns, type LeaseReturns } from "./lease-returns.ts";
 import { createLocalLimits, type Limits } from "./local-limits.ts";
 import { createStoreKeys, type StoreKeys } from "./store-keys.ts";
-import { createTurnBatch } from "./turn-batch.ts";
+import { createTurnBatch } from "#shared/runtime/turn-batch.ts";
 
 type Admission = { readonly ok: true } | { readonly ok: false; readonly retryAfterS: number };
 
@@ -38,8 +38,8 @@ export function createKeyLimits(options: {
 }): KeyLimits {
   const { redis, renewEveryMs = usualRenewEveryMs } = options;
   const keys = createStoreKeys(options.prefix);
-  const extendLeases = loadScript(redis.client, "extend-leases");
-  const admitCalls = loadScript(redis.client, "admit-calls");
+  const extendLeases = loadScript(redis.client, new URL("extend-leases.lua", import.meta.url));
+  const admitCalls = loadScript(redis.client, new URL("admit-calls.lua", import.meta.url));
   const local = createLocalLimits();
   const returns = createLeaseReturns(redis, keys);
   const asking = createTurnBatch<Question>((batch) => askTogether(batch, { admitCalls, keys, returns }), mostPerScript);

@@ -1,5 +1,5 @@
 import type { RedisConnection } from "./connect-redis.ts";
-import { loadScript } from "./load-script.ts";
+import { loadScript } from "#shared/runtime/load-script.ts";
 
 /** The right to do something that one process of all may do at a time. Rejects while Redis is away. */
 export interface Lease {
@@ -9,8 +9,8 @@ export interface Lease {
 }
 
 export function createLease(redis: RedisConnection, key: string, holder: string): Lease {
-  const holdLease = loadScript(redis.client, "hold-lease");
-  const releaseLease = loadScript(redis.client, "release-lease");
+  const holdLease = loadScript(redis.client, new URL("hold-lease.lua", import.meta.url));
+  const releaseLease = loadScript(redis.client, new URL("release-lease.lua", import.meta.url));
   return {
     hold: async (ms) => (await holdLease([key], [holder, ms])) === 1,
     async release() {

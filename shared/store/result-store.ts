@@ -1,7 +1,7 @@
 import type { Outcome } from "#shared/messages/outcome.ts";
 import { createAcknowledger } from "./acknowledger.ts";
 import type { RedisConnection } from "./connect-redis.ts";
-import { loadScript } from "./load-script.ts";
+import { loadScript } from "#shared/runtime/load-script.ts";
 import { decodeOutcome, encodeOutcome, packOutcome } from "./outcome-codec.ts";
 import { createSealer } from "./sealer.ts";
 import { createSettleBatch } from "./settle-batch.ts";
@@ -63,10 +63,10 @@ export function createResultStore(options: ResultStoreOptions): ResultStore {
   const { client } = options.redis;
   const keys = createStoreKeys(options.prefix);
   const sealer = options.encryptionKey ? createSealer(options.encryptionKey) : undefined;
-  const settling = createSettleBatch(loadScript(client, "settle-outcomes"));
+  const settling = createSettleBatch(loadScript(client, new URL("settle-outcomes.lua", import.meta.url)));
   const readKeys = createTurnReader(client);
-  const findFate = loadScript(client, "find-fate");
-  const cancelCall = loadScript(client, "cancel-call");
+  const findFate = loadScript(client, new URL("find-fate.lua", import.meta.url));
+  const cancelCall = loadScript(client, new URL("cancel-call.lua", import.meta.url));
   const acknowledging = createAcknowledger(options.redis);
   const decode = (value: Buffer | null | undefined): Outcome | undefined =>
     value && value.length > 0 ? decodeOutcome(value, sealer) : undefined;

@@ -1,5 +1,5 @@
-import type { ScriptArgument, RedisScript } from "./load-script.ts";
-import { createTurnBatch } from "./turn-batch.ts";
+import type { ScriptArgument, RedisScript } from "#shared/runtime/load-script.ts";
+import { createTurnBatch } from "#shared/runtime/turn-batch.ts";
 
 /** An outcome on its way into Redis. */
 export interface Settlement {

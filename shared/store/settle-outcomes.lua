@@ -3,10 +3,11 @@
 -- ARGV[1] reply channel, "" for none   ARGV[2] time to live in ms   ARGV[2+i] outcome record of call i
 -- returns for each call 1 recorded, 0 already recorded
 local results = {}
+local bodies = {}
 for i = 1, #KEYS / 3 do
   local record = ARGV[2 + i]
   local recorded = redis.call('SET', KEYS[3 * i - 2], record, 'NX', 'PX', ARGV[2])
-  redis.call('UNLINK', KEYS[3 * i - 1])
+  bodies[i] = KEYS[3 * i - 1]
   if recorded then
     results[i] = 1
     -- One message each: to join them in Lua costs Redis more than the messages cost anybody.
@@ -28,4 +29,5 @@ for i = 1, #KEYS / 3 do
     results[i] = 0
   end
 end
+redis.call('UNLINK', unpack(bodies))
 return results

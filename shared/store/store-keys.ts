@@ -35,6 +35,8 @@ export interface StoreKeys {
   /** What a key has spent in a period, and until when it holds money for calls that run. */
   budget(keyId: string, period: string): string;
   budgetHolds(keyId: string, period: string): string;
+  /** Names, but for the call's id, of what says that a call is answered, or cancelled. */
+  readonly callMarks: { readonly answered: string; readonly cancelled: string };
   readonly targets: string;
   /** Hash by worker: how much of each target it uses. */
   readonly targetUse: string;
@@ -74,6 +76,7 @@ export function createStoreKeys(prefix: string): StoreKeys {
     usageWriter: (id) => `${tag}:usage-writer:${id}`,
     budget: (keyId, period) => `${tag}:budget:${period}:${keyId}`,
     budgetHolds: (keyId, period) => `${tag}:budget-holds:${period}:${keyId}`,
+    callMarks: { answered: `${tag}:outcome:`, cancelled: `${tag}:cancel:` },
     targets: `${tag}:targets`,
     targetUse: `${tag}:target-use`,
     headerLimits: `${tag}:header-limits`,

@@ -1,7 +1,7 @@
 import type { ErrorEnvelope } from "#shared/messages/error.ts";
 import type { Outcome } from "#shared/messages/outcome.ts";
 import type { RedisConnection } from "./connect-redis.ts";
-import { loadScript } from "./load-script.ts";
+import { loadScript } from "#shared/runtime/load-script.ts";
 import { decodeOutcome, packOutcome } from "./outcome-codec.ts";
 import { createSealer } from "./sealer.ts";
 import { createStoreKeys } from "./store-keys.ts";
@@ -40,9 +40,9 @@ export function createTapeStore(options: {
   const { client } = options.redis;
   const keys = createStoreKeys(options.prefix);
   const sealer = options.encryptionKey ? createSealer(options.encryptionKey) : undefined;
-  const appendTape = loadScript(client, "append-tape");
-  const readTape = loadScript(client, "read-tape");
-  const endUnreadTape = loadScript(client, "end-unread-tape");
+  const appendTape = loadScript(client, new URL("append-tape.lua", import.meta.url));
+  const readTape = loadScript(client, new URL("read-tape.lua", import.meta.url));
+  const endUnreadTape = loadScript(client, new URL("end-unread-tape.lua", import.meta.url));
 
   function encode(callId: string, piece: TapePiece): Buffer {
     const plain = Buffer.concat([Buffer.from(letters[piece.kind]), payloadOf(callId, piece)]);

@@ -2,7 +2,7 @@ import type { Logger } from "#shared/telemetry/logger.ts";
 import type { RedisConnection } from "./connect-redis.ts";
 import { createTargetSharing } from "./target-sharing.ts";
 import { createTargetTable, openingsKeptMs, type OutReason, type TargetState } from "./target-table.ts";
-import { within } from "./within.ts";
+import { within } from "#shared/runtime/within.ts";
 
 export type { TargetState };
 

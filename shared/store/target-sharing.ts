@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { RedisConnection } from "./connect-redis.ts";
-import { loadScript } from "./load-script.ts";
+import { loadScript } from "#shared/runtime/load-script.ts";
 import { createStoreKeys } from "./store-keys.ts";
 import { subscribeChannel, type ChannelHandlers, type ChannelSubscription } from "./subscribe-channel.ts";
 import { decodeFact, encodeFact, type StoredFact } from "./target-fact-codec.ts";
@@ -41,10 +41,10 @@ export function createTargetSharing(options: TargetSharingOptions): TargetSharin
   const keys = createStoreKeys(options.prefix);
   const channel = keys.targetChannel;
   const me = randomUUID();
-  const extendTarget = loadScript(client, "extend-target");
-  const clearTarget = loadScript(client, "clear-target");
-  const takeProbe = loadScript(client, "take-probe");
-  const endProbe = loadScript(client, "end-probe");
+  const extendTarget = loadScript(client, new URL("extend-target.lua", import.meta.url));
+  const clearTarget = loadScript(client, new URL("clear-target.lua", import.meta.url));
+  const takeProbe = loadScript(client, new URL("take-probe.lua", import.meta.url));
+  const endProbe = loadScript(client, new URL("end-probe.lua", import.meta.url));
   const toldUntil = new Map<string, number>();
   let isLoaded = false;
   let reload: NodeJS.Timeout | undefined;

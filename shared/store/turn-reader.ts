@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { createTurnBatch } from "./turn-batch.ts";
+import { createTurnBatch } from "#shared/runtime/turn-batch.ts";
 
 /** Reads several keys; null for one that is not there. The reads of one event-loop turn are one MGET. */
 export type TurnReader = (keys: readonly string[]) => Promise<(Buffer | null)[]>;

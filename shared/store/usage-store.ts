@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { RedisConnection } from "./connect-redis.ts";
-import { loadScript, type ScriptArgument } from "./load-script.ts";
+import { loadScript, type ScriptArgument } from "#shared/runtime/load-script.ts";
 import { createStoreKeys, type StoreKeys } from "./store-keys.ts";
 import {
   createUsageTally,
@@ -60,7 +60,7 @@ interface Batch {
 export function createUsageStore(options: UsageStoreOptions): UsageStore {
   const { redis, logger, mostWaiting = 10_000 } = options;
   const keys = createStoreKeys(options.prefix);
-  const addUsage = loadScript(redis.client, "add-usage");
+  const addUsage = loadScript(redis.client, new URL("add-usage.lua", import.meta.url));
   const tally = createUsageTally(mostWaiting);
   const writer = randomUUID();
   let batchNumber = 0;

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { createLimitsReporter, readFleetLimits, type LimitsReporter } from "#shared/store/fleet-limits.ts";
 import { createTargetBoard } from "#shared/store/target-board.ts";
 import { createJobProducer } from "#shared/queue/job-producer.ts";
+import { createStoreKeys } from "#shared/store/store-keys.ts";
 import { createJobConsumer } from "#shared/queue/job-consumer.ts";
 import { createMetrics } from "#shared/telemetry/metrics.ts";
 import { Registry } from "prom-client";
@@ -124,6 +125,7 @@ describe("GET /v1/limits", () => {
       lockMs: 15_000,
       connection,
       prefix: bed.config.redis.prefix,
+      marks: createStoreKeys(bed.config.redis.prefix).callMarks,
       logger: store.logger,
       handle: () => Promise.resolve({ parkUntil: Date.now() + 60_000 }),
       onFailed: () => undefined,

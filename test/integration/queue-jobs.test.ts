@@ -5,6 +5,7 @@ import {
   type JobConsumerOptions,
   type JobContext,
 } from "#shared/queue/job-consumer.ts";
+import { createStoreKeys } from "#shared/store/store-keys.ts";
 import { createJobProducer, type JobProducer } from "#shared/queue/job-producer.ts";
 import type { CallJob } from "#shared/queue/job.ts";
 import { createResultStore } from "#shared/store/result-store.ts";
@@ -32,6 +33,7 @@ async function openConsumer(bed: StoreBed, more: Partial<JobConsumerOptions> = {
     lockMs: 15_000,
     connection: await bed.connect("blocking"),
     prefix: bed.prefix,
+    marks: createStoreKeys(bed.prefix).callMarks,
     logger: bed.logger,
     onFailed: (job, reason) => failures.push({ job, reason }),
     handle(job, { signal, ...context }) {

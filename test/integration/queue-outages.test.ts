@@ -1,5 +1,6 @@
 import { afterEach, expect, inject, test } from "vitest";
 import { createJobConsumer, type JobConsumer, type JobContext } from "#shared/queue/job-consumer.ts";
+import { createStoreKeys } from "#shared/store/store-keys.ts";
 import { AddError, createJobProducer } from "#shared/queue/job-producer.ts";
 import type { CallJob } from "#shared/queue/job.ts";
 import { connectRedis } from "#shared/store/connect-redis.ts";
@@ -25,6 +26,7 @@ async function openConsumer(bed: StoreBed, handle: Handle, lockMs = 15_000): Pro
     lockMs,
     connection,
     prefix,
+    marks: createStoreKeys(prefix).callMarks,
     logger,
     handle,
     onFailed: () => undefined,
@@ -201,6 +203,7 @@ test("producer and consumer may start before Redis does", async () => {
     lockMs: 15_000,
     connection: blocking,
     prefix: bed.prefix,
+    marks: createStoreKeys(bed.prefix).callMarks,
     logger: bed.logger,
     handle: ({ head }) => Promise.resolve(void handled.push(head.id)),
     onFailed: () => undefined,

@@ -12,6 +12,7 @@ import { errorOutcome } from "#shared/messages/error-outcome.ts";
 import { toGatewayError } from "#shared/messages/error.ts";
 import type { Outcome } from "#shared/messages/outcome.ts";
 import { createJobConsumer } from "#shared/queue/job-consumer.ts";
+import { createStoreKeys } from "#shared/store/store-keys.ts";
 import { createJobProducer, type JobProducer } from "#shared/queue/job-producer.ts";
 import { isSuperseded } from "#shared/rpc/superseded.ts";
 import { createWorkerPool } from "#shared/rpc/worker-pool.ts";
@@ -163,6 +164,7 @@ async function startDispatcher(config: SluiceConfig, results: ResultStore): Prom
       lockMs: config.queue.lockMs,
       connection,
       prefix,
+      marks: createStoreKeys(prefix).callMarks,
       logger,
       async handle(job, context) {
         const state = await results.begin(job.head.id);

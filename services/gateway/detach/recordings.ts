@@ -1,5 +1,5 @@
 import type { EventLog, EventOwner } from "#shared/store/event-log.ts";
-import { within } from "#shared/store/within.ts";
+import { within } from "#shared/runtime/within.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import type { TurnQueue } from "../turn-queue.ts";
 import { Recording } from "./recording.ts";

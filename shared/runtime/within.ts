@@ -1,4 +1,4 @@
-import { waitOut } from "#shared/runtime/wait-out.ts";
+import { waitOut } from "./wait-out.ts";
 
 /**
  * The promise's value, or `undefined` when it takes longer than `ms` or is rejected. For what helps a call but must

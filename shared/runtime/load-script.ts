@@ -1,6 +1,11 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { Redis } from "ioredis";
+
+/** What a script needs of a connection to Redis. */
+interface ScriptClient {
+  readonly stream: unknown;
+  callBuffer(command: string, args: readonly ScriptArgument[]): Promise<unknown>;
+}
 
 export type ScriptArgument = string | number | Buffer;
 
@@ -8,14 +13,14 @@ export type ScriptArgument = string | number | Buffer;
 export type RedisScript = (keys: readonly string[], args: readonly ScriptArgument[]) => Promise<unknown>;
 
 /**
- * The script `name.lua` of this folder. Sent in full once per connection, then by its hash, so that runs keep the order
+ * A Lua script. Sent in full once per connection, then by its hash, so that runs keep the order
  * in which they were asked for; again in full when the server has forgotten it. Not ioredis' `defineCommand`: it adds
  * an untyped method and two promises to every run.
  */
-export function loadScript(client: Redis, name: string): RedisScript {
-  const source = readFileSync(new URL(`${name}.lua`, import.meta.url), "utf8");
+export function loadScript(client: ScriptClient, file: URL): RedisScript {
+  const source = readFileSync(file, "utf8");
   const hash = createHash("sha1").update(source).digest("hex");
-  let sentOn: Redis["stream"] | undefined;
+  let sentOn: unknown;
   return (keys, args) => {
     const rest = [keys.length, ...keys, ...args];
     if (sentOn !== client.stream) {
