@@ -106,7 +106,8 @@ function openDeps(config: SluiceConfig, { own, logger, maxLagMs }: GatewayContex
   const { ttlMs, leaseMs, maxBytes, maxReaders } = config.events;
   const connectSubscriber = (): RedisConnection => connectRedis(url, "subscriber", { logger });
   const events = own(createEventLog({ redis, connectSubscriber, prefix, ttlMs, leaseMs, ...sealed }));
-  const producer = own(createJobProducer(redis, { prefix }));
+  const keyLimits = own(createKeyLimits({ redis, prefix }));
+  const producer = own(createJobProducer(redis, { prefix, beforeAdd: () => keyLimits.flush() }));
   const catalogue = createCatalogue(config);
   const deps: GatewayDeps = {
     server: config.server,
@@ -119,7 +120,7 @@ function openDeps(config: SluiceConfig, { own, logger, maxLagMs }: GatewayContex
     keyring: createKeyring(config.keys),
     oidc: createOidcVerifier(),
     guard: own(createLoadGuard({ maxOpenCalls: config.server.maxWaiting, maxLagMs })),
-    keyLimits: own(createKeyLimits({ redis, prefix })),
+    keyLimits,
     pool: own(createWorkerPool({ address, token, tls, peer: { kind: "gateway", id: instanceId }, logger })),
     producer,
     replies,

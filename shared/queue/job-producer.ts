@@ -41,14 +41,18 @@ const keptEvents = 100;
 /** A script holds up everybody else in Redis. */
 const mostPerScript = 64;
 
+export interface JobProducerOptions {
+  readonly prefix: string;
+  /** Called in every turn in which jobs are written, right before: for what Redis must see first. */
+  readonly beforeAdd?: () => void;
+}
+
 /** `connection` has the purpose `command`. */
-export function createJobProducer(connection: QueueConnection, options: { readonly prefix: string }): JobProducer {
+export function createJobProducer(connection: QueueConnection, options: JobProducerOptions): JobProducer {
   const { client } = connection;
   const prefix = queuePrefix(options.prefix);
-  const queues = Object.fromEntries(lanes.map((lane) => [lane, createQueue(lane, connection, prefix)])) as Record<
-    Lane,
-    LaneQueue
-  >;
+  const open = (lane: Lane) => [lane, createQueue(lane, connection, { ...options, prefix })];
+  const queues = Object.fromEntries(lanes.map(open)) as Record<Lane, LaneQueue>;
   function limitEvents(): void {
     for (const { backend } of Object.values(queues))
       backend.setQueueMeta({ "opts.maxLenEvents": keptEvents }).catch(() => undefined);
@@ -99,7 +103,7 @@ export function createJobProducer(connection: QueueConnection, options: { readon
   };
 }
 
-function createQueue(lane: Lane, { client }: QueueConnection, prefix: string) {
+function createQueue(lane: Lane, { client }: QueueConnection, { prefix, beforeAdd }: JobProducerOptions) {
   const queue = new Queue(lane, {
     connection: client,
     prefix,
@@ -114,6 +118,7 @@ function createQueue(lane: Lane, { client }: QueueConnection, prefix: string) {
   const addJobs = loadScript(client, new URL("add-jobs.lua", import.meta.url));
   const { wait = "", marker = "" } = backend.keys;
   const adding = createTurnBatch<Addition>((batch) => {
+    beforeAdd?.();
     const args: ScriptArgument[] = [backend.toKey("")];
     for (const { job } of batch) args.push(job.head.id, job.enqueuedAt, encodeJob(job));
     addJobs([wait, marker], args).then(

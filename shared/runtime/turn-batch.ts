@@ -1,6 +1,8 @@
 /** Collects what one event-loop turn brings and hands it on together, in order. */
 export interface TurnBatch<Item> {
   add(item: Item): void;
+  /** Hands on what there is now. */
+  flush(): void;
 }
 
 /**
@@ -12,6 +14,7 @@ export function createTurnBatch<Item>(flush: (items: Item[]) => void, most = Inf
   function run(): void {
     const batch = items;
     items = [];
+    if (batch.length === 0) return;
     if (batch.length <= most) return flush(batch);
     for (let at = 0; at < batch.length; at += most) flush(batch.slice(at, at + most));
   }
@@ -19,5 +22,6 @@ export function createTurnBatch<Item>(flush: (items: Item[]) => void, most = Inf
     add(item) {
       if (items.push(item) === 1) setImmediate(run);
     },
+    flush: run,
   };
 }

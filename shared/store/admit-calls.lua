@@ -2,7 +2,8 @@
 -- KEYS[1] rate (GCRA: when the bucket is full again, in ms)   KEYS[2] leases (call id by expiry)
 -- ARGV[1] calls per minute, 0 for no limit   ARGV[2] concurrent calls, 0 for no limit
 -- ARGV[3] number of ended calls, whose ids follow: their leases are given back first
--- then for each call its id and the time to hold its lease in ms
+-- then for each call its id, the time to hold its lease in ms, and the name of the mark that says it is cancelled: it is left
+-- when the call is refused, for a job of it may be on its way already; "" for none
 -- returns for each call 0 admitted, else the ms after which to try again
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
@@ -29,7 +30,7 @@ end
 local waits = {}
 local leases = {}
 local longest = 0
-for i = 4 + ended, #ARGV, 2 do
+for i = 4 + ended, #ARGV, 3 do
   local wait = full + interval - 60000 - now
   -- The clock has a thousandth of a ms, the quotient has more digits: a hair's breadth is no wait.
   if room <= 0 then
@@ -43,6 +44,9 @@ for i = 4 + ended, #ARGV, 2 do
     leases[#leases + 1] = math.ceil(now + ARGV[i + 1]) -- whole: Redis reads and compares them faster
     leases[#leases + 1] = ARGV[i]
     longest = math.max(longest, tonumber(ARGV[i + 1]))
+  end
+  if wait > 0 and ARGV[i + 2] ~= '' then
+    redis.call('SET', ARGV[i + 2], '1', 'PX', ARGV[i + 1])
   end
   waits[#waits + 1] = wait
 end

@@ -14,7 +14,11 @@ export interface KeyLimits {
    * Never rejects, never waits longer than 50 ms for Redis. An admitted call holds its place until `release`; if this process
    * dies, for `holdMs` at most or, if it has lasted longer than that, for two minutes.
    */
-  admit(keyId: string, limits: Limits | undefined, callId: string, holdMs: number): Promise<Admission>;
+  admit(keyId: string, limits: Limits | undefined, call: LimitedCall): Promise<Admission>;
+  /** Whether the key was refused nothing lately, by this gateway: then a call of it need not wait for its admission. */
+  isCalm(keyId: string): boolean;
+  /** Sends the questions of this turn now. */
+  flush(): void;
   /** Harmless for a call that holds no place. Other gateways see it a moment later. */
   release(keyId: string, callId: string): void;
   /** Gives back what was released. */
@@ -27,6 +31,10 @@ const mostPerScript = 128;
 const usualRenewEveryMs = 30_000;
 /** Leases are renewed so many rounds before they end, and for twice as many. */
 const roundsAhead = 2;
+/** A call that goes ahead and is refused costs a job that is dropped, so a key at its limits is asked about first. */
+const calmAfterMs = 10_000;
+/** Identities of an OIDC issuer have no end. */
+const mostRefused = 10_000;
 const admitted: Admission = { ok: true };
 const admittedAtOnce = Promise.resolve(admitted);
 
@@ -45,6 +53,8 @@ export function createKeyLimits(options: {
   const asking = createTurnBatch<Question>((batch) => askTogether(batch, { admitCalls, keys, returns }), mostPerScript);
   /** Calls of ours that may hold a lease in Redis, by call id: releasing any other costs nothing. */
   const leased = new Map<string, Lease>();
+  /** Until when a key counts as one that is refused calls. */
+  const refused = new Map<string, number>();
   setInterval(renewLeases, renewEveryMs).unref();
 
   function ask(keyId: string, limits: Limits, call: LimitedCall): Promise<number> {
@@ -61,6 +71,11 @@ export function createKeyLimits(options: {
       const ids = calls.map(([callId]) => callId);
       extendLeases([keys.leases(keyId)], [holdMs, ...ids]).catch(() => undefined);
     }
+  }
+  function noteRefused(keyId: string, callId: string): void {
+    leased.delete(callId);
+    if (refused.size >= mostRefused) refused.clear();
+    refused.set(keyId, Date.now() + calmAfterMs);
   }
   function giveBack(keyId: string, callId: string): void {
     leased.delete(callId);
@@ -82,7 +97,7 @@ export function createKeyLimits(options: {
       ask(keyId, limits, call).then(
         (waitMs) => {
           stopWaiting();
-          if (waitMs > 0) leased.delete(call.id);
+          if (waitMs > 0) noteRefused(keyId, call.id);
           else if (here) giveBackUnused();
           resolve(toAdmission(waitMs));
         },
@@ -94,10 +109,8 @@ export function createKeyLimits(options: {
     });
   }
   return {
-    // oxlint-disable-next-line eslint/max-params -- four plain values on the way of every call, not an object for each
-    admit(keyId, limits, callId, holdMs) {
+    admit(keyId, limits, call) {
       if (limits?.rpm === undefined && limits?.concurrent === undefined) return admittedAtOnce;
-      const call = { id: callId, holdMs };
       if (redis.isReady) return askWithin(keyId, limits, call);
       return Promise.resolve(toAdmission(local.admit(keyId, limits, call)));
     },
@@ -105,6 +118,8 @@ export function createKeyLimits(options: {
       local.release(keyId, callId);
       if (leased.has(callId)) giveBack(keyId, callId);
     },
+    isCalm: (keyId) => redis.isReady && (refused.get(keyId) ?? 0) < Date.now(),
+    flush: () => asking.flush(),
     close: () => returns.flush(),
   };
 }
@@ -112,6 +127,8 @@ export function createKeyLimits(options: {
 interface LimitedCall {
   readonly id: string;
   readonly holdMs: number;
+  /** A job of the call may be written before the answer is known: a refusal marks the call as cancelled. */
+  readonly goesAhead?: boolean;
 }
 
 interface Lease {
@@ -140,7 +157,8 @@ function askTogether(batch: readonly Question[], { admitCalls, keys, returns }: 
     const { limits } = questions[0] as Question;
     const returned = returns.take(keyId);
     const args: ScriptArgument[] = [limits.rpm ?? 0, limits.concurrent ?? 0, returned.length, ...returned];
-    for (const { call } of questions) args.push(call.id, Math.ceil(call.holdMs));
+    for (const { call } of questions)
+      args.push(call.id, Math.ceil(call.holdMs), call.goesAhead ? keys.cancelMark(call.id) : "");
     admitCalls([keys.rate(keyId), keys.leases(keyId)], args).then(
       (waits) => questions.forEach(({ resolve }, index) => resolve(Number((waits as readonly unknown[])[index]))),
       (error: Error) => questions.forEach(({ reject }) => reject(error)),

@@ -2,6 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
 import { get, post, prompt, type Answered } from "../support/clients.ts";
+import { eventually } from "../support/eventually.ts";
 import { startStack, type Stack } from "../support/stack.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
 
@@ -102,6 +103,20 @@ describe("the credential", () => {
     expect(refusal(last)).toMatchObject({ type: "rate_limit_error" });
     expect(Number(last.headers.get("retry-after"))).toBeGreaterThan(0);
     expect(upstream.requests).toHaveLength(2);
+  });
+
+  test("many at once are let in up to the limit: the rest, whose jobs are written by then, never reach a provider", async () => {
+    const endpoint = { ...stack, key: "sk-sluice-burst" };
+    const calls = Array.from({ length: 40 }, (_, at) => post(endpoint, prompt(`burst ${at}`)));
+    const answers = await Promise.all(calls);
+    const refused = answers.filter(({ status }) => status !== 200);
+    expect(refused).toHaveLength(35);
+    for (const answer of refused) expect(refusal(answer)).toMatchObject({ status: 429, type: "rate_limit_error" });
+    await eventually(async () => {
+      const { lanes } = (await get(stack, "/v1/limits")).json as { lanes: Record<string, unknown> };
+      expect(lanes["interactive"]).toMatchObject({ waiting: 0, parked: 0, running: 0 });
+    });
+    expect(upstream.requests).toHaveLength(5);
   });
 });
 

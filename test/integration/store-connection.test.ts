@@ -159,7 +159,9 @@ test("every script keeps to one slot of a Redis Cluster", async () => {
   expect(await results.fate("interactive", id)).toEqual({ state: "unknown" });
   await createBodyStore({ redis: connection, prefix }).put(id, Buffer.from("{}"), 60_000);
   const limits = createKeyLimits({ redis: connection, prefix });
-  const admissions = [1, 2].map((n) => limits.admit("key:a", { rpm: 1, concurrent: 2 }, `call_${n}`, 60_000));
+  const admissions = [1, 2].map((n) =>
+    limits.admit("key:a", { rpm: 1, concurrent: 2 }, { id: `call_${n}`, holdMs: 60_000 }),
+  );
   expect((await Promise.all(admissions)).map(({ ok }) => ok)).toEqual([true, false]);
   const board = bed.own(createTargetBoard({ redis: connection, subscriber, prefix, logger }));
   await eventually(() => expect(board.shared).toBe(true));

@@ -16,7 +16,7 @@ test("a minute's calls are counted over all gateways, and the refused one is tol
   await using bed = createStoreBed(inject("redisUrl"));
   const gateways = [await openLimits(bed), await openLimits(bed)];
   const admissions = await Promise.all(
-    Array.from({ length: 6 }, (_, i) => gateways[i % 2]!.admit("key:a", { rpm: 4 }, callId(), holdMs)),
+    Array.from({ length: 6 }, (_, i) => gateways[i % 2]!.admit("key:a", { rpm: 4 }, { id: callId(), holdMs })),
   );
   const refused = admissions.filter((admission) => !admission.ok);
   expect(refused).toHaveLength(2);
@@ -27,17 +27,24 @@ test("calls at once are counted over all gateways until they are released", asyn
   await using bed = createStoreBed(inject("redisUrl"));
   const [one, other] = [await openLimits(bed), await openLimits(bed)];
   const ids = [callId(), callId()];
-  for (const id of ids) expect((await one.admit("key:a", { concurrent: 2 }, id, holdMs)).ok).toBe(true);
-  expect(await other.admit("key:a", { concurrent: 2 }, callId(), holdMs)).toEqual({ ok: false, retryAfterS: 1 });
+  for (const id of ids) expect((await one.admit("key:a", { concurrent: 2 }, { id, holdMs })).ok).toBe(true);
+  expect(await other.admit("key:a", { concurrent: 2 }, { id: callId(), holdMs })).toEqual({
+    ok: false,
+    retryAfterS: 1,
+  });
   one.release("key:a", ids[0]!);
-  await eventually(async () => expect((await other.admit("key:a", { concurrent: 2 }, "next", holdMs)).ok).toBe(true));
+  await eventually(async () =>
+    expect((await other.admit("key:a", { concurrent: 2 }, { id: "next", holdMs })).ok).toBe(true),
+  );
 });
 
 test("the place of a call whose gateway is gone becomes free by itself", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const limits = await openLimits(bed);
-  expect((await limits.admit("key:a", { concurrent: 1 }, callId(), 100)).ok).toBe(true);
-  await eventually(async () => expect((await limits.admit("key:a", { concurrent: 1 }, "next", 100)).ok).toBe(true));
+  expect((await limits.admit("key:a", { concurrent: 1 }, { id: callId(), holdMs: 100 })).ok).toBe(true);
+  await eventually(async () =>
+    expect((await limits.admit("key:a", { concurrent: 1 }, { id: "next", holdMs: 100 })).ok).toBe(true),
+  );
 });
 
 test("a call that lasts longer than it was thought to keeps its place until it is released", async () => {
@@ -47,11 +54,13 @@ test("a call that lasts longer than it was thought to keeps its place until it i
   const id = callId();
   // Longer than a moment in which nothing is renewed.
   const thoughtMs = 4_000;
-  expect((await limits.admit("key:a", { concurrent: 1 }, id, thoughtMs)).ok).toBe(true);
+  expect((await limits.admit("key:a", { concurrent: 1 }, { id, holdMs: thoughtMs })).ok).toBe(true);
   await sleep(thoughtMs + 500);
-  expect((await other.admit("key:a", { concurrent: 1 }, callId(), holdMs)).ok).toBe(false);
+  expect((await other.admit("key:a", { concurrent: 1 }, { id: callId(), holdMs })).ok).toBe(false);
   limits.release("key:a", id);
-  await eventually(async () => expect((await other.admit("key:a", { concurrent: 1 }, "next", holdMs)).ok).toBe(true));
+  await eventually(async () =>
+    expect((await other.admit("key:a", { concurrent: 1 }, { id: "next", holdMs })).ok).toBe(true),
+  );
 });
 
 test("a call refused for being too many at once has used up no minute", async () => {
@@ -59,19 +68,19 @@ test("a call refused for being too many at once has used up no minute", async ()
   const limits = await openLimits(bed);
   const both = { rpm: 2, concurrent: 1 };
   const id = callId();
-  expect((await limits.admit("key:a", both, id, holdMs)).ok).toBe(true);
-  expect((await limits.admit("key:a", both, callId(), holdMs)).ok).toBe(false);
+  expect((await limits.admit("key:a", both, { id, holdMs })).ok).toBe(true);
+  expect((await limits.admit("key:a", both, { id: callId(), holdMs })).ok).toBe(false);
   limits.release("key:a", id);
-  await eventually(async () => expect((await limits.admit("key:a", both, "next", holdMs)).ok).toBe(true));
+  await eventually(async () => expect((await limits.admit("key:a", both, { id: "next", holdMs })).ok).toBe(true));
 });
 
 test("a key without limits asks nobody, and keys do not share", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const limits = await openLimits(bed);
-  expect(await limits.admit("key:a", undefined, callId(), holdMs)).toEqual({ ok: true });
-  expect(await limits.admit("key:a", {}, callId(), holdMs)).toEqual({ ok: true });
-  expect((await limits.admit("key:b", { rpm: 1 }, callId(), holdMs)).ok).toBe(true);
-  expect((await limits.admit("key:c", { rpm: 1 }, callId(), holdMs)).ok).toBe(true);
+  expect(await limits.admit("key:a", undefined, { id: callId(), holdMs })).toEqual({ ok: true });
+  expect(await limits.admit("key:a", {}, { id: callId(), holdMs })).toEqual({ ok: true });
+  expect((await limits.admit("key:b", { rpm: 1 }, { id: callId(), holdMs })).ok).toBe(true);
+  expect((await limits.admit("key:c", { rpm: 1 }, { id: callId(), holdMs })).ok).toBe(true);
   const redis = await bed.connect("command");
   expect(await redis.client.keys(`{${bed.prefix}}:*key:a*`)).toEqual([]);
 });
@@ -82,7 +91,7 @@ test("while Redis stands still or is gone the same limits hold locally, without 
   const limits = await openLimits(bed);
   const admitTwo = async (key: string): Promise<number> => {
     const startedAt = performance.now();
-    const admissions = [1, 2, 3].map(() => limits.admit(key, { rpm: 2 }, callId(), holdMs));
+    const admissions = [1, 2, 3].map(() => limits.admit(key, { rpm: 2 }, { id: callId(), holdMs }));
     expect((await Promise.all(admissions)).map(({ ok }) => ok)).toEqual([true, true, false]);
     return performance.now() - startedAt;
   };
@@ -98,9 +107,11 @@ test("a lease that Redis granted too late, to a call refused meanwhile, is given
   await using bed = createStoreBed(redis.url);
   const limits = await openLimits(bed);
   redis.freeze();
-  expect((await limits.admit("key:a", { concurrent: 1 }, "first", holdMs)).ok).toBe(true);
-  expect((await limits.admit("key:a", { concurrent: 1 }, "late", holdMs)).ok).toBe(false);
+  expect((await limits.admit("key:a", { concurrent: 1 }, { id: "first", holdMs })).ok).toBe(true);
+  expect((await limits.admit("key:a", { concurrent: 1 }, { id: "late", holdMs })).ok).toBe(false);
   limits.release("key:a", "first");
   redis.thaw();
-  await eventually(async () => expect((await limits.admit("key:a", { concurrent: 1 }, "next", holdMs)).ok).toBe(true));
+  await eventually(async () =>
+    expect((await limits.admit("key:a", { concurrent: 1 }, { id: "next", holdMs })).ok).toBe(true),
+  );
 });

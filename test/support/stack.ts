@@ -163,6 +163,7 @@ function buildConfig(options: StackOptions, workerPorts: readonly string[]): Con
       { name: "other", key: keys.otherKey },
       { name: "opus-only", key: keys.opusKey, models: ["claude-opus-*"] },
       { name: "two-a-minute", key: "sk-sluice-slow", limits: { rpm: 2 } },
+      { name: "five-a-minute", key: "sk-sluice-burst", limits: { rpm: 5 } },
       { name: "budgeted", key: "sk-sluice-budgeted", budget: { usd: 0.001, per: "day" } },
       { name: "batched", key: "sk-sluice-batched", budget: { usd: 0.001, per: "day" } },
       { name: "native", key: "sk-sluice-native", budget: { usd: 0.0003, per: "day" } },

@@ -43,11 +43,18 @@ export async function acceptCall(
 ): Promise<OpenCall> {
   const { request, reply, acceptedAt } = arrival;
   const lease = takeLease(deps.guard, deps.budget);
+  let admission: Promise<void> | undefined;
   try {
     // Read for their errors too: what cannot be read is refused before the body.
     const onDisconnect = readOnDisconnect(request.headers);
     const times = readCallTimes(request.headers, false, acceptedAt);
-    if (request.caller.limits) await admitByLimits(request, lease, { ...deps, holdMs: times.deadlineAt - acceptedAt });
+    const goesAhead = mayGoAhead(request, deps);
+    if (request.caller.limits) {
+      admission = admitByLimits(request, lease, { ...deps, holdMs: times.deadlineAt - acceptedAt, goesAhead });
+      // Heard where it is waited for, be that later.
+      if (goesAhead) admission.catch(() => undefined);
+      else await admission;
+    }
     const options = { limits: deps.server, budget: deps.budget };
     const bytes = await readPayload(request.raw, reply.raw, options);
     lease.holdBytes(bytes.length);
@@ -55,11 +62,21 @@ export async function acceptCall(
     const { budget } = request.caller;
     const isPaid = budget !== undefined && call.head.operation === "messages";
     const hold = isPaid ? await reserveBudget(call, budget, deps) : undefined;
-    return new OpenCall({ head: call.head, bytes: call.bytes, response: reply.raw, lease, hold }, deps);
+    const rest = { response: reply.raw, lease, hold, admission: goesAhead ? admission : undefined };
+    return new OpenCall({ head: call.head, bytes: call.bytes, ...rest }, deps);
   } catch (reason) {
     lease.release();
+    await admission;
     throw reason;
   }
+}
+
+/** A call of these has its job written in the same breath as its limits are asked. */
+const smallBytes = 16_384;
+
+function mayGoAhead({ headers, caller }: FastifyRequest, { queue, keyLimits }: AcceptDeps): boolean {
+  if (queue.interactive !== "always" || caller.budget !== undefined || !keyLimits.isCalm(caller.keyId)) return false;
+  return Number(headers["content-length"] ?? Infinity) <= smallBytes;
 }
 
 interface Received {
@@ -114,10 +131,15 @@ function withCaching(facts: CallBodyFacts, bytes: Buffer, operation: Operation):
 export async function admitByLimits(
   request: FastifyRequest,
   lease: CallLease,
-  deps: Pick<AcceptDeps, "keyLimits"> & { readonly holdMs: number },
+  deps: Pick<AcceptDeps, "keyLimits"> & { readonly holdMs: number; readonly goesAhead?: boolean },
 ): Promise<void> {
   const { keyId, limits = {} }: Caller = request.caller;
-  const admission = await deps.keyLimits.admit(keyId, limits, request.id, deps.holdMs + limitMarginMs);
+  const { holdMs, goesAhead = false } = deps;
+  const admission = await deps.keyLimits.admit(keyId, limits, {
+    id: request.id,
+    holdMs: holdMs + limitMarginMs,
+    goesAhead,
+  });
   if (!admission.ok) throw limitReached(limits, admission.retryAfterS);
   lease.holdLimits(() => deps.keyLimits.release(keyId, request.id));
 }

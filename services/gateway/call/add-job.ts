@@ -1,6 +1,7 @@
 import { AddError, type JobProducer } from "#shared/queue/job-producer.ts";
 import type { CallJob, Lane } from "#shared/queue/job.ts";
 import type { BodyStore } from "#shared/store/body-store.ts";
+import type { OpenCall } from "./open-call.ts";
 
 /** Bodies up to here travel in the job, larger ones lie in Redis once. */
 const inlineBytes = 16_384;
@@ -18,6 +19,15 @@ export interface JobToAdd {
   /** For a large body: nobody needs the job any more, so it is not written. */
   readonly isGone?: () => boolean;
   readonly onBodyKey?: (key: string) => void;
+}
+
+/** `reopened`: somebody may have opened the call before. */
+export function jobOf(
+  { head, claim }: Pick<OpenCall, "head" | "claim">,
+  { replyTo, reopened }: { readonly replyTo: string; readonly reopened: boolean },
+): JobToAdd["job"] {
+  const job = { version: 1, head, replyTo, enqueuedAt: Date.now() } as const;
+  return { ...job, ...(reopened ? { reopened } : undefined), ...(claim ? { keepMs: claim.keepMs } : undefined) };
 }
 
 /** Puts a call and its body into a lane. Rejects with `AddError`. */

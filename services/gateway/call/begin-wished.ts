@@ -1,10 +1,7 @@
 import type { FastifyRequest } from "fastify";
-import { errorOutcome } from "#shared/messages/error-outcome.ts";
-import { errorEnvelope, GatewayError, toGatewayError } from "#shared/messages/error.ts";
+import { GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import type { JoinableCall } from "#shared/store/call-registry.ts";
 import type { ClaimedWork, Claiming } from "#shared/store/claim-store.ts";
-import { writeAnswer } from "../answer.ts";
-import { answerFromOutcome } from "../answer-headers.ts";
 import { answerWithJob } from "../jobs/answer-job.ts";
 import { submitJob } from "../jobs/submit-job.ts";
 import { askPrint } from "./ask-print.ts";
@@ -13,6 +10,7 @@ import { JoinedStream } from "./joined-stream.ts";
 import { noFacts, type OpenCall } from "./open-call.ts";
 import { readPreference, type Preference } from "./preference.ts";
 import type { QueuedCalls } from "./queued-calls.ts";
+import { refuseCall } from "./refuse-call.ts";
 import { isFreshSuccess, isLasting } from "./replayable.ts";
 import { StreamedCall, type StreamedCallDeps } from "./streamed-call.ts";
 import { TapedReply } from "./taped-reply.ts";
@@ -144,14 +142,4 @@ function isGone(call: OpenCall): boolean {
   if (!call.response.destroyed) return false;
   call.end({ status: 499, requestId: call.head.id, facts: { ...noFacts, code: "cancelled" }, isFree: true });
   return true;
-}
-
-/** Answers a call that was accepted and cannot be begun, and gives back what it holds. */
-export async function refuseCall(call: OpenCall, error: GatewayError): Promise<void> {
-  await call.claim?.release();
-  const { id } = call.head;
-  const outcome = errorOutcome(error, id);
-  writeAnswer(call.response, id, answerFromOutcome(outcome));
-  const told = errorEnvelope(error, id).error;
-  call.end({ status: outcome.status, requestId: id, facts: outcome, isFree: true, error: told });
 }

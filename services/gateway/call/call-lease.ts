@@ -22,7 +22,8 @@ export function takeLease(guard: LoadGuard, budget: BodyBudget): CallLease {
       heldBytes = bytes;
     },
     holdLimits(release) {
-      releaseLimits = release;
+      if (released) release();
+      else releaseLimits = release;
     },
     release() {
       if (released) return;

@@ -34,6 +34,7 @@ export interface OpenCallOptions {
   readonly lease: CallLease;
   /** What the call holds of its key's budget. */
   readonly hold: Hold | undefined;
+  readonly admission: Promise<void> | undefined;
 }
 
 /** Facts of a call of which nothing was heard. */
@@ -44,6 +45,11 @@ export class OpenCall {
   readonly head: CallHead;
   readonly bytes: Buffer;
   readonly response: ServerResponse;
+  /**
+   * Rejects with the answer when the key's limits refuse the call; absent when they have let it in. Until it resolves no
+   * worker may have the call, but its job may be written: Redis hears of the limits first.
+   */
+  readonly admission: Promise<void> | undefined;
   /** What the call holds of its caller's idempotency key. */
   claim: Claim | undefined;
   readonly #lease: CallLease;
@@ -58,6 +64,7 @@ export class OpenCall {
     this.head = options.head;
     this.bytes = options.bytes;
     this.response = options.response;
+    this.admission = options.admission;
     this.#lease = options.lease;
     this.#hold = options.hold;
     this.#deps = deps;

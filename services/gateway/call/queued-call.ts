@@ -8,13 +8,14 @@ import { metrics } from "#shared/telemetry/metrics.ts";
 import { answerFromOutcome } from "../answer-headers.ts";
 import { WholeReply } from "../whole-reply.ts";
 import { behind, mayWaitUntil, type Trail } from "./capacity.ts";
-import { addJob, type JobToAdd } from "./add-job.ts";
+import { addJob, jobOf } from "./add-job.ts";
 import { createDeparture, type Departure } from "./departure.ts";
 import { invokeStraight } from "./invoke-straight.ts";
 import { acknowledgeOutcome, isJoinable, keepOwnOutcome } from "./keep-outcome.ts";
 import type { OpenCall } from "./open-call.ts";
 import { isLasting } from "./replayable.ts";
 import type { QueuedCallDeps, WaitingCall } from "./queued-deps.ts";
+import { refuseCall } from "./refuse-call.ts";
 import { registerCall } from "./register-call.ts";
 import { nextQueuedStep, type QueuedEvent, type QueuedState } from "./queued-state.ts";
 
@@ -63,6 +64,7 @@ export class QueuedCall implements WaitingCall {
   start(): void {
     const [lane, mayTry] = [this.#lane, this.#deps.straightLanes.mayTry(this.#lane)];
     this.#deps.clock.add(this);
+    this.#call.admission?.catch((reason: unknown) => this.#refuse(toGatewayError(reason)));
     if (mayTry) this.#state = "trying";
     // In the same write as the job. One that is tried waits for it: this process may die as soon as a worker has the call.
     registerCall(this.#call, mayTry ? { lane, written: () => this.#try() } : { lane }, this.#deps);
@@ -145,15 +147,8 @@ export class QueuedCall implements WaitingCall {
   }
 
   #add(): void {
-    const { head, bytes, claim } = this.#call;
-    const job: JobToAdd["job"] = {
-      version: 1,
-      head,
-      replyTo: this.#deps.replies.channel,
-      enqueuedAt: Date.now(),
-      ...(this.#takeovers > 0 ? { reopened: true } : undefined),
-      ...(claim ? { keepMs: claim.keepMs } : undefined),
-    };
+    const { bytes } = this.#call;
+    const job = jobOf(this.#call, { replyTo: this.#deps.replies.channel, reopened: this.#takeovers > 0 });
     const isGone = (): boolean => this.#ended;
     const onBodyKey = (key: string): void => void (this.#bodyKey = key);
     addJob({ lane: this.#lane, job, bytes, isGone, onBodyKey }, this.#deps).then(
@@ -168,7 +163,16 @@ export class QueuedCall implements WaitingCall {
   #notAdded(reason: unknown): void {
     const isUnsent = reason instanceof AddError && reason.fate === "not_sent";
     if (!isUnsent) this.#mayBeQueued = true;
-    this.#happen(isUnsent ? "not_added" : "add_unknown");
+    const admission = this.#call.admission ?? Promise.resolve();
+    const decided = (): void => this.#happen(isUnsent ? "not_added" : "add_unknown");
+    admission.then(decided, () => undefined);
+  }
+
+  /** Its job, which may be in Redis by now, is marked as cancelled there. */
+  #refuse(error: GatewayError): void {
+    if (!this.#close()) return;
+    void this.#departure.abandon();
+    void refuseCall(this.#call, error);
   }
 
   #goStraight(reopened: boolean): void {
