@@ -17,6 +17,8 @@ export interface ChannelOwner {
 /** What a channel needs of its session. */
 export interface FrameOutlet {
   put(frame: Frame): void;
+  /** With whatever is put next, or a moment later: a message of its own wakes the other side. */
+  putLater(frame: Frame): void;
   putData(call: number, bytes: Buffer): void;
   putCredit(call: number, bytes: number): void;
   release(call: number): void;
@@ -63,6 +65,12 @@ export class Channel {
 
   put(frame: Frame): void {
     if (this.#open) this.#outlet.put(frame);
+  }
+
+  /** Nobody waits for this frame, with which the call ends. */
+  closeWith(frame: Frame): void {
+    if (this.#open) this.#outlet.putLater(frame);
+    this.close();
   }
 
   /** Takes all of `bytes` and keeps them unchanged until they are sent. False: wait for `room` before sending more. */

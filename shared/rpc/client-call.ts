@@ -159,8 +159,7 @@ export class ClientCall implements ChannelOwner {
   }
 
   #release(): void {
-    this.#channel.put(toReceivedFrame(this.#channel.number));
-    this.#channel.close();
+    this.#channel.closeWith(toReceivedFrame(this.#channel.number));
   }
 
   #resultOfReset(frame: Frame__Output): CallResult {

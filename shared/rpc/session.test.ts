@@ -62,6 +62,24 @@ test("all frames of one turn leave in one message, in their order", async () => 
   ]);
 });
 
+test("a frame that nobody waits for goes with the next message, by itself a moment later, and before the last call ends", async () => {
+  const { session, messages, frames } = setUp();
+  const [first, second, third] = [1, 2, 3].map((number) => open(session, [], number));
+  first?.closeWith(toResetFrame(1, "cancelled"));
+  await nextTurn();
+  expect(messages).toHaveLength(0);
+  second?.send(Buffer.from("two"));
+  await nextTurn();
+  expect(frames().map(({ call, body }) => [call, body])).toEqual([
+    [1, "reset"],
+    [2, "data"],
+  ]);
+  second?.closeWith(toResetFrame(2, "cancelled"));
+  await expect.poll(() => messages).toHaveLength(2);
+  third?.closeWith(toResetFrame(3, "cancelled"));
+  expect(messages).toHaveLength(3);
+});
+
 test("no message exceeds 256 KiB, and no data frame 32 KiB", async () => {
   const { session, messages, frames } = setUp();
   session.sendWindow = 10_000_000;

@@ -27,6 +27,8 @@ export interface SessionListener {
 }
 
 const maxMessageBytes = 256 * 1024;
+/** How long a frame that nobody waits for is kept for a message that leaves anyway. */
+const laterMs = 20;
 
 /**
  * Many calls over one stream. All frames of one turn of the event loop leave in one message of at most 256 KiB, in the
@@ -45,6 +47,7 @@ export class Session implements FrameOutlet, FrameSink {
   #queue: QueuedFrame[] = [];
   #credits: QueuedFrame[] = [];
   #due = false;
+  #laterTimer: NodeJS.Timeout | undefined;
   #blocked = false;
   #broken = false;
 
@@ -86,6 +89,12 @@ export class Session implements FrameOutlet, FrameSink {
     this.#schedule();
   }
 
+  putLater(frame: Frame): void {
+    if (this.#broken) return;
+    this.#queue.push(queueControl(frame));
+    if (!this.#due) this.#laterTimer ??= setTimeout(() => this.flush(), laterMs);
+  }
+
   putData(call: number, bytes: Buffer): void {
     if (this.#broken) return;
     this.#queue.push(queueData(call, bytes));
@@ -99,7 +108,9 @@ export class Session implements FrameOutlet, FrameSink {
   }
 
   release(call: number): void {
-    if (this.#channels.delete(call) && this.#channels.size === 0 && !this.#broken) this.#listener.idle();
+    if (!this.#channels.delete(call) || this.#channels.size > 0 || this.#broken) return;
+    if (this.#laterTimer) this.flush();
+    this.#listener.idle();
   }
 
   /** Throws RangeError on bytes that are no message; the session is to be broken then. */
@@ -116,6 +127,8 @@ export class Session implements FrameOutlet, FrameSink {
   /** Writes what is waiting now instead of at the end of the turn. */
   flush(): void {
     this.#due = false;
+    clearTimeout(this.#laterTimer);
+    this.#laterTimer = undefined;
     if (this.#broken || this.#blocked) return;
     if (this.#credits.length > 0) {
       this.#queue = this.#queue.length > 0 ? [...this.#credits, ...this.#queue] : this.#credits;
@@ -136,6 +149,7 @@ export class Session implements FrameOutlet, FrameSink {
   break(): void {
     if (this.#broken) return;
     this.#broken = true;
+    clearTimeout(this.#laterTimer);
     this.#queue = [];
     this.#credits = [];
     const channels = [...this.#channels.values()];
