@@ -31,7 +31,7 @@ export interface CallMarks {
   readonly cancelled: string;
 }
 
-export interface Exchange {
+interface Exchange {
   readonly taken: readonly TakenJob[];
   /** Ids of the jobs that were to be removed and had lost their lock: somebody else has them now. */
   readonly lost: readonly string[];
@@ -41,7 +41,7 @@ export interface Exchange {
   readonly dueAt: number;
 }
 
-/** `dueAt` as in `Exchange`; `isTaken`: the sign is ours alone, so a take must follow, or it is passed on. */
+/** `isTaken`: the sign is ours alone, so a take must follow, at `dueAt` if that is not 0, or it is passed on. */
 interface Sign {
   readonly isTaken: boolean;
   readonly dueAt: number;
@@ -51,10 +51,10 @@ interface Sign {
 export interface LaneWorker {
   /** Removes jobs as done and takes up to `want` others, in one script. */
   exchange(done: readonly TakenJob[], want: number): Promise<Exchange>;
-  /** Waits until there may be a job, some seconds at most, or not beyond the time that a parked one is due. */
-  sign(dueAt: number): Promise<Sign>;
+  /** Waits until there may be a job or one is parked, some seconds at most. One at a time. */
+  sign(): Promise<Sign>;
   /** Leaves a sign that was taken to whoever else waits for one. */
-  passOn(): Promise<void>;
+  passOn(sign: Sign): Promise<void>;
   /** Puts the job aside with new data. Rejects when the lock is lost. */
   delay(job: TakenJob, data: string, until: number): Promise<void>;
   /** Renews locks; returns the ids of jobs that have lost theirs. */
@@ -104,13 +104,11 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
   worker.on("stalled", (jobId) => logger.warn({ lane, callId: jobId }, "job of a lost dispatcher recovered"));
   void worker.startStalledCheckTimer();
 
-  async function sign(dueAt: number): Promise<Sign> {
-    const leftS = dueAt === 0 ? longestSignS : (dueAt - Date.now()) / 1000;
-    if (leftS <= 0) return nothing;
-    const marker = await backend.waitForJob(Math.min(longestSignS, Math.max(backend.minimumBlockTimeout, leftS)));
-    if (!marker) return nothing;
-    if (marker.score <= Date.now()) return { isTaken: true, dueAt: 0 };
-    return { isTaken: false, dueAt: dueAt === 0 ? marker.score : Math.min(dueAt, marker.score) };
+  async function sign(): Promise<Sign> {
+    if (isHushed) return nothing;
+    const found = await backend.waitForJob(longestSignS);
+    if (!found) return nothing;
+    return { isTaken: true, dueAt: found.score <= Date.now() ? 0 : found.score };
   }
   const exchangeJobs = loadScript(connection.client, new URL("exchange-jobs.lua", import.meta.url));
   const { wait = "", active = "", delayed = "", marker = "", stalled = "" } = backend.keys;
@@ -126,9 +124,9 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
       const reply = await exchangeJobs(names, [...args, ...done.flatMap((job) => [job.id, job.token])]);
       return readExchange(reply as ExchangeReply, { token, at });
     },
-    async sign(dueAt) {
+    async sign() {
       try {
-        return await sign(dueAt);
+        return await sign();
       } catch (error) {
         if (isHushed) return nothing;
         logger.debug({ err: error, lane }, "blocking connection lost");
@@ -136,8 +134,10 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
         return nothing;
       }
     },
-    async passOn() {
-      await connection.client.zadd(marker, 0, "0");
+    async passOn({ isTaken, dueAt }) {
+      // Of parked jobs the earliest counts; BullMQ's names.
+      if (isTaken && dueAt > 0) await connection.client.zadd(marker, "LT", dueAt, "1");
+      else if (isTaken) await connection.client.zadd(marker, 0, "0");
     },
     async delay(job, data, until) {
       const now = Date.now();
