@@ -8,7 +8,7 @@ export interface JobSlotsOptions {
   readonly worker: LaneWorker;
   readonly concurrency: number;
   readonly logger: Logger;
-  /** Runs a job. True when it is done with and to be removed, false when it has another place by now. Never rejects. */
+  /** Runs a job. True when it is done with and to be removed, false when it is so or has another place. Never rejects. */
   run(job: TakenJob): Promise<boolean>;
 }
 
@@ -47,6 +47,11 @@ export class JobSlots {
 
   get running(): number {
     return this.#running;
+  }
+
+  /** No known job waits for a slot: the end of one is not to be exchanged for another. */
+  get hasRoom(): boolean {
+    return this.#free > 0 && this.#backlog === 0;
   }
 
   setConcurrency(concurrency: number): void {

@@ -1,5 +1,6 @@
 import { Worker } from "bullmq";
-import { loadScript } from "#shared/runtime/load-script.ts";
+import { loadScript, type RedisScript } from "#shared/runtime/load-script.ts";
+import { createTurnBatch } from "#shared/runtime/turn-batch.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { Lane } from "./job.ts";
 import { queuePrefix, type QueueConnection } from "./queue-connection.ts";
@@ -33,7 +34,7 @@ export interface CallMarks {
 
 interface Exchange {
   readonly taken: readonly TakenJob[];
-  /** Ids of the jobs that were to be removed and had lost their lock: somebody else has them now. */
+  /** Ids of the jobs that were to be removed and were not: they had lost their lock, and somebody else has them now. */
   readonly lost: readonly string[];
   /** Jobs left in the lane, parked ones apart. */
   readonly waiting: number;
@@ -51,6 +52,11 @@ interface Sign {
 export interface LaneWorker {
   /** Removes jobs as done and takes up to `want` others, in one script. */
   exchange(done: readonly TakenJob[], want: number): Promise<Exchange>;
+  /**
+   * Removes the job if its call is answered, on the connection `settling`: asked for in the turn in which the outcome is
+   * handed to a store on it, it comes right behind that. True when the job is removed for certain; never rejects.
+   */
+  readonly removeAnswered: ((job: TakenJob) => Promise<boolean>) | undefined;
   /** Waits until there may be a job or one is parked, some seconds at most. One at a time. */
   sign(): Promise<Sign>;
   /** Leaves a sign that was taken to whoever else waits for one. */
@@ -69,6 +75,8 @@ export interface LaneWorkerOptions {
   /** How long a job stays its taker's without `extend`. */
   readonly lockMs: number;
   readonly connection: QueueConnection;
+  /** On which outcomes are recorded. */
+  readonly settling?: QueueConnection;
   readonly prefix: string;
   readonly marks: CallMarks;
   readonly logger: Logger;
@@ -78,6 +86,8 @@ export interface LaneWorkerOptions {
 const stalledChecks = 3;
 /** A sign that a lost dispatcher had taken is missed for this long by the others. */
 const longestSignS = 2;
+/** A script holds up everybody else in Redis. */
+const mostRemovals = 64;
 const nothing: Sign = { isTaken: false, dueAt: 0 };
 
 /**
@@ -86,7 +96,7 @@ const nothing: Sign = { isTaken: false, dueAt: 0 };
  * With it a whole answer costs Redis half as much and the dispatcher 60 % (a quarter of all CPU).
  */
 export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
-  const { lane, lockMs, connection, logger } = options;
+  const { lane, lockMs, connection, settling, logger } = options;
   const prefix = queuePrefix(options.prefix);
   const worker = new Worker(lane, undefined, {
     connection: connection.client,
@@ -110,20 +120,26 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
     if (!found) return nothing;
     return { isTaken: true, dueAt: found.score <= Date.now() ? 0 : found.score };
   }
-  const exchangeJobs = loadScript(connection.client, new URL("exchange-jobs.lua", import.meta.url));
+  const script = new URL("exchange-jobs.lua", import.meta.url);
+  const exchangeJobs = loadScript(connection.client, script);
+  const exchangeSettled = settling && loadScript(settling.client, script);
   const { wait = "", active = "", delayed = "", marker = "", stalled = "" } = backend.keys;
   const names = [wait, active, delayed, marker, stalled];
   const { answered, cancelled } = options.marks;
   const tokens = crypto.randomUUID();
   let takes = 0;
+  async function exchange(run: RedisScript, done: readonly TakenJob[], more: ExchangeTerms): Promise<Exchange> {
+    const token = `${tokens}:${(takes += 1)}`;
+    const at = Date.now();
+    const args = [backend.toKey(""), answered, cancelled, at, more.want, token, lockMs, more.answeredOnly];
+    const reply = await run(names, [...args, ...done.flatMap((job) => [job.id, job.token])]);
+    return readExchange(reply as ExchangeReply, { token, at });
+  }
   return {
-    async exchange(done, want) {
-      const token = `${tokens}:${(takes += 1)}`;
-      const at = Date.now();
-      const args = [backend.toKey(""), answered, cancelled, at, want, token, lockMs];
-      const reply = await exchangeJobs(names, [...args, ...done.flatMap((job) => [job.id, job.token])]);
-      return readExchange(reply as ExchangeReply, { token, at });
-    },
+    exchange: (done, want) => exchange(exchangeJobs, done, { want, answeredOnly: 0 }),
+    removeAnswered:
+      exchangeSettled &&
+      batchRemovals(async (jobs) => (await exchange(exchangeSettled, jobs, { want: 0, answeredOnly: 1 })).lost),
     async sign() {
       try {
         return await sign();
@@ -158,6 +174,11 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
   };
 }
 
+interface ExchangeTerms {
+  readonly want: number;
+  readonly answeredOnly: 0 | 1;
+}
+
 type ExchangeReply = readonly [lost: readonly Buffer[], waiting: number, dueAt: number, ...jobs: (Buffer | number)[]];
 
 /** Members that a job has in the script's reply. */
@@ -172,4 +193,21 @@ function readExchange(reply: ExchangeReply, { token, at }: { readonly token: str
     taken.push({ id: String(id), token, data: String(data), started: Number(started), stalled: Number(stalled), call });
   }
   return { taken, lost: lost.map(String), waiting, dueAt };
+}
+
+interface Removal {
+  readonly job: TakenJob;
+  resolve(isRemoved: Promise<boolean>): void;
+}
+
+/** `remove` resolves with the ids of the jobs that it left alone. */
+function batchRemovals(
+  remove: (jobs: readonly TakenJob[]) => Promise<readonly string[]>,
+): (job: TakenJob) => Promise<boolean> {
+  const removing = createTurnBatch<Removal>((batch) => {
+    const jobs = batch.map(({ job }) => job);
+    const left = remove(jobs).catch(() => jobs.map(({ id }) => id));
+    for (const { job, resolve } of batch) resolve(left.then((ids) => !ids.includes(job.id)));
+  }, mostRemovals);
+  return (job) => new Promise((resolve) => removing.add({ job, resolve }));
 }
