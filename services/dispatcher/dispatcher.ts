@@ -100,6 +100,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       concurrency: deps.concurrency[lane],
       lockMs: deps.lockMs,
       connection: deps.blocking,
+      settling: deps.redis,
       prefix: deps.prefix,
       marks: callMarks,
       logger,

@@ -32,7 +32,7 @@ const noWorkerParkMs = 1000;
 
 /**
  * What happens to a job of a lane: it is dropped when its call is answered or cancelled already; otherwise a worker gets
- * it, and its outcome is settled before the job is completed, or the job is parked until a limit resets.
+ * it, and its outcome is settled before the job is removed, or the job is parked until a limit resets.
  */
 export function createJobHandler(lane: Lane, deps: JobHandlerDeps): JobHandler {
   const asJob = lane === "background" ? asBackground : asItIs;
@@ -56,7 +56,10 @@ export function createJobHandler(lane: Lane, deps: JobHandlerDeps): JobHandler {
       ended.release?.();
       return { parkUntil: ended.parkUntil, trail: trailOf(outcome, Date.now()) };
     }
-    await deps.settler.settle({ job, outcome }, context.signal);
+    const settling = deps.settler.settle({ job, outcome }, context.signal);
+    // What a recorder does is more than the outcome.
+    if (!job.record) context.removeWhenAnswered();
+    await settling;
     // Not before: while Redis is away the asking gateway finds the outcome at the worker, and nobody pays twice.
     ended.release?.();
     return undefined;

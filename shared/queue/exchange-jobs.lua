@@ -4,18 +4,20 @@
 -- KEYS[5] stalled
 -- ARGV[1] name of a job's hash but for its id   ARGV[2], ARGV[3] names of a call's outcome and cancel mark but for its id
 -- ARGV[4] now (ms since the epoch)   ARGV[5] how many to take   ARGV[6] token and   ARGV[7] ms of their locks
+-- ARGV[8] 1 to remove only jobs whose calls are answered
 -- then id and token of each job to remove
--- returns the removed jobs whose lock was not ours any more (then they are left alone), the jobs still waiting, when the
--- next parked one is due (ms since the epoch, 0 if none or jobs wait), then for each job taken: id, payload, how often it
--- was taken, how often it lost its dispatcher, 1 if its call is answered, 1 if it is cancelled
+-- returns those of them that are left alone, their lock not being ours any more or their call not answered, the jobs still
+-- waiting, when the next parked one is due (ms since the epoch, 0 if none or jobs wait), then for each job taken: id,
+-- payload, how often it was taken, how often it lost its dispatcher, 1 if its call is answered, 1 if it is cancelled
 -- As few commands as will do: most of what a script costs is the calling of them.
 local lost = {}
 local removed = {}
-for i = 8, #ARGV, 2 do
+for i = 9, #ARGV, 2 do
   local id = ARGV[i]
   local key = ARGV[1] .. id
   local lock = key .. ':lock'
-  if redis.call('GET', lock) == ARGV[i + 1] then
+  local isDone = ARGV[8] == '0' or redis.call('EXISTS', ARGV[2] .. id) == 1
+  if isDone and redis.call('GET', lock) == ARGV[i + 1] then
     redis.call('DEL', lock, key)
     redis.call('LREM', KEYS[2], -1, id)
     removed[#removed + 1] = id

@@ -20,6 +20,11 @@ export interface JobContext {
   readonly known: KnownCall;
   /** Aborts when the job is given back at the end of `close`: settle nothing any more. The call itself may go on. */
   readonly signal: AbortSignal;
+  /**
+   * To be called right after the outcome was handed to its store, in the same turn: if nobody waits for the slot the job is
+   * removed behind the outcome, if that is recorded then. A job that was not is removed when it is handled, as any other.
+   */
+  removeWhenAnswered(): void;
 }
 
 export interface JobConsumerOptions {
@@ -29,6 +34,8 @@ export interface JobConsumerOptions {
   readonly lockMs: number;
   /** With the purpose `blocking`; one serves the consumers of all lanes. */
   readonly connection: QueueConnection;
+  /** With the purpose `command`, on which `handle` records outcomes; without it no job is removed before it is handled. */
+  readonly settling?: QueueConnection;
   readonly prefix: string;
   readonly marks: CallMarks;
   readonly logger: Logger;
@@ -53,6 +60,8 @@ export interface JobConsumer {
 interface Held {
   readonly job: TakenJob;
   readonly call: CallJob;
+  /** Whether it has removed the job. */
+  removal?: Promise<boolean> | undefined;
 }
 
 /** Of the time that a lock lasts. */
@@ -70,10 +79,16 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
   setMaxListeners(0, givenBack.signal);
   let closing: Promise<void> | undefined;
 
-  async function handle({ job, call }: Held): Promise<boolean> {
+  function removeWhenAnswered(mine: Held): void {
+    if (slots.hasRoom) mine.removal ??= worker.removeAnswered?.(mine.job);
+  }
+  async function handle(mine: Held): Promise<boolean> {
+    const { job, call } = mine;
     try {
-      const parking = await options.handle(call, contextOf(job, call, givenBack.signal));
-      if (givenBack.signal.aborted) return false;
+      const context = contextOf(mine, givenBack.signal, () => removeWhenAnswered(mine));
+      const parking = await options.handle(call, context);
+      const isRemoved = await mine.removal;
+      if (givenBack.signal.aborted || isRemoved) return false;
       if (!parking) return true;
       await park(worker, { job, call }, parking);
       return false;
@@ -87,7 +102,7 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
   async function run(job: TakenJob): Promise<boolean> {
     const call = readJob(job, options);
     if (!call) return true;
-    const mine = { job, call };
+    const mine: Held = { job, call };
     held.add(mine);
     const isDone = await handle(mine);
     held.delete(mine);
@@ -141,8 +156,9 @@ function readJob(job: TakenJob, { lane, logger, onFailed }: JobConsumerOptions):
   }
 }
 
-function contextOf(job: TakenJob, call: CallJob, signal: AbortSignal): JobContext {
-  return { delivery: job.started, redelivered: job.stalled > 0 || call.reopened === true, known: job.call, signal };
+function contextOf({ job, call }: Held, signal: AbortSignal, removeWhenAnswered: () => void): JobContext {
+  const redelivered = job.stalled > 0 || call.reopened === true;
+  return { delivery: job.started, redelivered, known: job.call, signal, removeWhenAnswered };
 }
 
 /** Never rejects: a job that cannot be put aside has another dispatcher by now. */
@@ -170,8 +186,8 @@ function keepLocks(
     const jobs = Array.from(held, ({ job }) => job);
     const lost = await worker.extend(jobs).catch(() => []);
     isRenewing = false;
-    // A job that ended meanwhile has lost nothing.
-    const mine = new Set(Array.from(held, ({ job }) => job.id));
+    // A job that ended meanwhile, or is about to, has lost nothing.
+    const mine = new Set([...held].filter(({ removal }) => !removal).map(({ job }) => job.id));
     const missed = lost.filter((id) => mine.has(id));
     if (missed.length > 0) onLost(missed);
   }

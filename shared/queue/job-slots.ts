@@ -1,12 +1,14 @@
+import { setImmediate as turnEnd } from "node:timers/promises";
+import { startTimer } from "#shared/runtime/deadline.ts";
 import { createTurnBatch } from "#shared/runtime/turn-batch.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
-import type { Exchange, LaneWorker, TakenJob } from "./lane-worker.ts";
+import type { LaneWorker, TakenJob } from "./lane-worker.ts";
 
 export interface JobSlotsOptions {
   readonly worker: LaneWorker;
   readonly concurrency: number;
   readonly logger: Logger;
-  /** Runs a job. True when it is done with and to be removed, false when it has another place by now. Never rejects. */
+  /** Runs a job. True when it is done with and to be removed, false when it is so or has another place. Never rejects. */
   run(job: TakenJob): Promise<boolean>;
 }
 
@@ -15,7 +17,8 @@ const retryMs = 250;
 
 /**
  * Takes as many jobs at a time as there are slots. States: taking → stopped, in which jobs in hand still finish. While
- * there are free slots it waits for signs of jobs; when there are none, finished jobs are exchanged for the next.
+ * there are free slots it waits for signs of jobs, for the next one while it takes what the last one was for; when there
+ * are none, finished jobs are exchanged for the next.
  */
 export class JobSlots {
   /** Resolves some time after `stop`: then no take is under way, and none will be. */
@@ -30,6 +33,11 @@ export class JobSlots {
   /** Jobs believed to wait that no take under way is for. */
   #backlog = 0;
   #isStopped = false;
+  /** Takes that were begun, but for those of finished jobs. */
+  #taking: Promise<void> = Promise.resolve();
+  /** When to look again without a sign: the next parked job is due, or Redis may be back. */
+  #dueAt = Infinity;
+  #stopTimer = (): void => undefined;
 
   constructor(options: JobSlotsOptions) {
     this.#options = options;
@@ -41,6 +49,11 @@ export class JobSlots {
     return this.#running;
   }
 
+  /** No known job waits for a slot: the end of one is not to be exchanged for another. */
+  get hasRoom(): boolean {
+    return this.#free > 0 && this.#backlog === 0;
+  }
+
   setConcurrency(concurrency: number): void {
     this.#concurrency = concurrency;
     this.#wake();
@@ -48,6 +61,7 @@ export class JobSlots {
 
   stop(): void {
     this.#isStopped = true;
+    this.#stopTimer();
     this.#options.worker.hush();
     this.#wake();
   }
@@ -65,48 +79,70 @@ export class JobSlots {
   }
 
   async #loop(): Promise<void> {
+    const { worker } = this.#options;
     // Jobs and parked jobs of before our time give no sign.
-    let dueAt = await this.#takeAll();
+    this.#take();
     while (!this.#isStopped) {
-      if (this.#free <= 0) {
-        await this.#change();
-        // What a full lane holds gives no sign a second time.
-        if (this.#free > 0 && !this.#isStopped) dueAt = await this.#takeAll();
+      // Right behind the take, which leaves with the turn: Redis is woken once for both, and jobs that come before the take
+      // need no sign.
+      await turnEnd();
+      const sign = await worker.sign();
+      // Not before is it known what is free.
+      await this.#taking;
+      if (this.#isStopped || this.#free <= 0) {
+        await worker.passOn(sign).catch(() => undefined);
+        await this.#room();
+      } else if (sign.dueAt > 0) {
+        this.#lookAt(sign.dueAt);
         continue;
       }
-      const sign = await this.#options.worker.sign(dueAt);
-      if (this.#isStopped) {
-        if (sign.isTaken) await this.#options.worker.passOn().catch(() => undefined);
-        return;
-      }
-      dueAt = sign.dueAt === 0 ? await this.#takeAll() : sign.dueAt;
+      // After a full lane also without a sign: what it holds gives none a second time.
+      this.#take();
+    }
+    await this.#taking;
+  }
+
+  #take(): void {
+    const others = this.#taking;
+    this.#taking = this.#takeAll().then(() => others);
+  }
+
+  async #takeAll(): Promise<void> {
+    while (this.#free > 0 && !this.#isStopped) {
+      if ((await this.#exchange([], Math.min(this.#free, mostTakes))) === 0) return;
     }
   }
 
-  /** Returns when to look again: the next parked job is due then, or Redis may be back; 0 at the next sign. */
-  async #takeAll(): Promise<number> {
-    while (this.#free > 0 && !this.#isStopped) {
-      const seen = await this.#exchange([], Math.min(this.#free, mostTakes));
-      if (seen.waiting === 0) return seen.dueAt;
-    }
-    return 0;
+  /** Takes at a time (milliseconds since the epoch), or as soon after as there is a free slot. */
+  #lookAt(at: number): void {
+    if (this.#isStopped || at >= this.#dueAt) return;
+    this.#stopTimer();
+    this.#dueAt = at;
+    this.#stopTimer = startTimer(at, () => {
+      this.#dueAt = Infinity;
+      void this.#room().then(() => this.#take());
+    });
+  }
+
+  /** Resolves when there is a free slot, or at the end. */
+  async #room(): Promise<void> {
+    while (this.#free <= 0 && !this.#isStopped) await this.#change();
   }
 
   async #fill(job: TakenJob): Promise<void> {
     this.#running += 1;
     if (await this.#options.run(job)) return this.#finishing.add(job);
-    this.#running -= 1;
-    this.#wake();
+    this.#leave(1, 0);
   }
 
   async #finish(jobs: readonly TakenJob[]): Promise<void> {
     const isFull = this.#free <= 0;
     const room = Math.min(this.#free + jobs.length, isFull ? mostTakes : this.#backlog);
     await this.#exchange(jobs, this.#isStopped ? 0 : Math.max(0, room));
-    this.#wake();
   }
 
-  async #exchange(done: readonly TakenJob[], want: number): Promise<Pick<Exchange, "waiting" | "dueAt">> {
+  /** Returns the jobs left in the lane. */
+  async #exchange(done: readonly TakenJob[], want: number): Promise<number> {
     const { logger, worker } = this.#options;
     const promised = Math.max(0, want - done.length);
     this.#backlog = Math.max(0, this.#backlog - want);
@@ -118,17 +154,20 @@ export class JobSlots {
       for (const job of exchange.taken) void this.#fill(job);
       // Their locks ran out while Redis or this process stood still: another dispatcher has them, or will.
       for (const callId of exchange.lost) logger.debug({ callId }, "job was not ours any more");
-      return exchange;
+      if (exchange.dueAt > 0) this.#lookAt(exchange.dueAt);
+      return exchange.waiting;
     } catch (error) {
       this.#leave(done.length, promised);
       logger.debug({ err: error }, "no jobs exchanged");
-      return { waiting: 0, dueAt: Date.now() + retryMs };
+      this.#lookAt(Date.now() + retryMs);
+      return 0;
     }
   }
 
   #leave(running: number, promised: number): void {
     this.#running -= running;
     this.#promised -= promised;
+    this.#wake();
   }
 
   #change(): Promise<void> {

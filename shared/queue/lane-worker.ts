@@ -1,5 +1,6 @@
 import { Worker } from "bullmq";
-import { loadScript } from "#shared/runtime/load-script.ts";
+import { loadScript, type RedisScript } from "#shared/runtime/load-script.ts";
+import { createTurnBatch } from "#shared/runtime/turn-batch.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { Lane } from "./job.ts";
 import { queuePrefix, type QueueConnection } from "./queue-connection.ts";
@@ -31,9 +32,9 @@ export interface CallMarks {
   readonly cancelled: string;
 }
 
-export interface Exchange {
+interface Exchange {
   readonly taken: readonly TakenJob[];
-  /** Ids of the jobs that were to be removed and had lost their lock: somebody else has them now. */
+  /** Ids of the jobs that were to be removed and were not: they had lost their lock, and somebody else has them now. */
   readonly lost: readonly string[];
   /** Jobs left in the lane, parked ones apart. */
   readonly waiting: number;
@@ -41,7 +42,7 @@ export interface Exchange {
   readonly dueAt: number;
 }
 
-/** `dueAt` as in `Exchange`; `isTaken`: the sign is ours alone, so a take must follow, or it is passed on. */
+/** `isTaken`: the sign is ours alone, so a take must follow, at `dueAt` if that is not 0, or it is passed on. */
 interface Sign {
   readonly isTaken: boolean;
   readonly dueAt: number;
@@ -51,10 +52,15 @@ interface Sign {
 export interface LaneWorker {
   /** Removes jobs as done and takes up to `want` others, in one script. */
   exchange(done: readonly TakenJob[], want: number): Promise<Exchange>;
-  /** Waits until there may be a job, some seconds at most, or not beyond the time that a parked one is due. */
-  sign(dueAt: number): Promise<Sign>;
+  /**
+   * Removes the job if its call is answered, on the connection `settling`: asked for in the turn in which the outcome is
+   * handed to a store on it, it comes right behind that. True when the job is removed for certain; never rejects.
+   */
+  readonly removeAnswered: ((job: TakenJob) => Promise<boolean>) | undefined;
+  /** Waits until there may be a job or one is parked, some seconds at most. One at a time. */
+  sign(): Promise<Sign>;
   /** Leaves a sign that was taken to whoever else waits for one. */
-  passOn(): Promise<void>;
+  passOn(sign: Sign): Promise<void>;
   /** Puts the job aside with new data. Rejects when the lock is lost. */
   delay(job: TakenJob, data: string, until: number): Promise<void>;
   /** Renews locks; returns the ids of jobs that have lost theirs. */
@@ -69,6 +75,8 @@ export interface LaneWorkerOptions {
   /** How long a job stays its taker's without `extend`. */
   readonly lockMs: number;
   readonly connection: QueueConnection;
+  /** On which outcomes are recorded. */
+  readonly settling?: QueueConnection;
   readonly prefix: string;
   readonly marks: CallMarks;
   readonly logger: Logger;
@@ -78,6 +86,8 @@ export interface LaneWorkerOptions {
 const stalledChecks = 3;
 /** A sign that a lost dispatcher had taken is missed for this long by the others. */
 const longestSignS = 2;
+/** A script holds up everybody else in Redis. */
+const mostRemovals = 64;
 const nothing: Sign = { isTaken: false, dueAt: 0 };
 
 /**
@@ -86,7 +96,7 @@ const nothing: Sign = { isTaken: false, dueAt: 0 };
  * With it a whole answer costs Redis half as much and the dispatcher 60 % (a quarter of all CPU).
  */
 export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
-  const { lane, lockMs, connection, logger } = options;
+  const { lane, lockMs, connection, settling, logger } = options;
   const prefix = queuePrefix(options.prefix);
   const worker = new Worker(lane, undefined, {
     connection: connection.client,
@@ -104,31 +114,35 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
   worker.on("stalled", (jobId) => logger.warn({ lane, callId: jobId }, "job of a lost dispatcher recovered"));
   void worker.startStalledCheckTimer();
 
-  async function sign(dueAt: number): Promise<Sign> {
-    const leftS = dueAt === 0 ? longestSignS : (dueAt - Date.now()) / 1000;
-    if (leftS <= 0) return nothing;
-    const marker = await backend.waitForJob(Math.min(longestSignS, Math.max(backend.minimumBlockTimeout, leftS)));
-    if (!marker) return nothing;
-    if (marker.score <= Date.now()) return { isTaken: true, dueAt: 0 };
-    return { isTaken: false, dueAt: dueAt === 0 ? marker.score : Math.min(dueAt, marker.score) };
+  async function sign(): Promise<Sign> {
+    if (isHushed) return nothing;
+    const found = await backend.waitForJob(longestSignS);
+    if (!found) return nothing;
+    return { isTaken: true, dueAt: found.score <= Date.now() ? 0 : found.score };
   }
-  const exchangeJobs = loadScript(connection.client, new URL("exchange-jobs.lua", import.meta.url));
+  const script = new URL("exchange-jobs.lua", import.meta.url);
+  const exchangeJobs = loadScript(connection.client, script);
+  const exchangeSettled = settling && loadScript(settling.client, script);
   const { wait = "", active = "", delayed = "", marker = "", stalled = "" } = backend.keys;
   const names = [wait, active, delayed, marker, stalled];
   const { answered, cancelled } = options.marks;
   const tokens = crypto.randomUUID();
   let takes = 0;
+  async function exchange(run: RedisScript, done: readonly TakenJob[], more: ExchangeTerms): Promise<Exchange> {
+    const token = `${tokens}:${(takes += 1)}`;
+    const at = Date.now();
+    const args = [backend.toKey(""), answered, cancelled, at, more.want, token, lockMs, more.answeredOnly];
+    const reply = await run(names, [...args, ...done.flatMap((job) => [job.id, job.token])]);
+    return readExchange(reply as ExchangeReply, { token, at });
+  }
   return {
-    async exchange(done, want) {
-      const token = `${tokens}:${(takes += 1)}`;
-      const at = Date.now();
-      const args = [backend.toKey(""), answered, cancelled, at, want, token, lockMs];
-      const reply = await exchangeJobs(names, [...args, ...done.flatMap((job) => [job.id, job.token])]);
-      return readExchange(reply as ExchangeReply, { token, at });
-    },
-    async sign(dueAt) {
+    exchange: (done, want) => exchange(exchangeJobs, done, { want, answeredOnly: 0 }),
+    removeAnswered:
+      exchangeSettled &&
+      batchRemovals(async (jobs) => (await exchange(exchangeSettled, jobs, { want: 0, answeredOnly: 1 })).lost),
+    async sign() {
       try {
-        return await sign(dueAt);
+        return await sign();
       } catch (error) {
         if (isHushed) return nothing;
         logger.debug({ err: error, lane }, "blocking connection lost");
@@ -136,8 +150,10 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
         return nothing;
       }
     },
-    async passOn() {
-      await connection.client.zadd(marker, 0, "0");
+    async passOn({ isTaken, dueAt }) {
+      // Of parked jobs the earliest counts; BullMQ's names.
+      if (isTaken && dueAt > 0) await connection.client.zadd(marker, "LT", dueAt, "1");
+      else if (isTaken) await connection.client.zadd(marker, 0, "0");
     },
     async delay(job, data, until) {
       const now = Date.now();
@@ -158,6 +174,11 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
   };
 }
 
+interface ExchangeTerms {
+  readonly want: number;
+  readonly answeredOnly: 0 | 1;
+}
+
 type ExchangeReply = readonly [lost: readonly Buffer[], waiting: number, dueAt: number, ...jobs: (Buffer | number)[]];
 
 /** Members that a job has in the script's reply. */
@@ -172,4 +193,21 @@ function readExchange(reply: ExchangeReply, { token, at }: { readonly token: str
     taken.push({ id: String(id), token, data: String(data), started: Number(started), stalled: Number(stalled), call });
   }
   return { taken, lost: lost.map(String), waiting, dueAt };
+}
+
+interface Removal {
+  readonly job: TakenJob;
+  resolve(isRemoved: Promise<boolean>): void;
+}
+
+/** `remove` resolves with the ids of the jobs that it left alone. */
+function batchRemovals(
+  remove: (jobs: readonly TakenJob[]) => Promise<readonly string[]>,
+): (job: TakenJob) => Promise<boolean> {
+  const removing = createTurnBatch<Removal>((batch) => {
+    const jobs = batch.map(({ job }) => job);
+    const left = remove(jobs).catch(() => jobs.map(({ id }) => id));
+    for (const { job, resolve } of batch) resolve(left.then((ids) => !ids.includes(job.id)));
+  }, mostRemovals);
+  return (job) => new Promise((resolve) => removing.add({ job, resolve }));
 }
