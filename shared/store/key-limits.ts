@@ -11,7 +11,7 @@ type Admission = { readonly ok: true } | { readonly ok: false; readonly retryAft
 /** What a key may do per minute and at once, over all gateways; on this one alone while Redis is away or slow. */
 export interface KeyLimits {
   /**
-   * Never rejects, never waits longer than 50 ms for Redis. An admitted call holds its place until `release`; if this process
+   * Never rejects, never waits longer than 50 ms for Redis unless the call goes ahead. An admitted call holds its place until `release`; if this process
    * dies, for `holdMs` at most or, if it has lasted longer than that, for two minutes.
    */
   admit(keyId: string, limits: Limits | undefined, call: LimitedCall): Promise<Admission>;
@@ -93,7 +93,8 @@ export function createKeyLimits(options: {
       const giveBackUnused = (): void => {
         if (limits.concurrent !== undefined && !(here?.ok && leased.has(call.id))) giveBack(keyId, call.id);
       };
-      const stopWaiting = waitOut(capMs, decideHere);
+      // The job of a call that goes ahead is on the same connection, and waits as long.
+      const stopWaiting = call.goesAhead ? (): void => undefined : waitOut(capMs, decideHere);
       ask(keyId, limits, call).then(
         (waitMs) => {
           stopWaiting();

@@ -11,6 +11,7 @@ import type { Caller } from "../plugins/keyring.ts";
 import { readPayload } from "../plugins/read-payload.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
 import type { Arrival } from "./arrival.ts";
+import { hasWishes } from "./call-wishes.ts";
 import { makeCallHead, pickForwardedHeaders, readSession } from "./call-head.ts";
 import { takeLease, type CallLease } from "./call-lease.ts";
 import { readCallTimes } from "./call-times.ts";
@@ -43,22 +44,22 @@ export async function acceptCall(
 ): Promise<OpenCall> {
   const { request, reply, acceptedAt } = arrival;
   const lease = takeLease(deps.guard, deps.budget);
-  let admission: Promise<void> | undefined;
   try {
     // Read for their errors too: what cannot be read is refused before the body.
     const onDisconnect = readOnDisconnect(request.headers);
     const times = readCallTimes(request.headers, false, acceptedAt);
-    const goesAhead = mayGoAhead(request, deps);
-    if (request.caller.limits) {
-      admission = admitByLimits(request, lease, { ...deps, holdMs: times.deadlineAt - acceptedAt, goesAhead });
-      // Heard where it is waited for, be that later.
-      if (goesAhead) admission.catch(() => undefined);
-      else await admission;
-    }
+    const admit = (goesAhead: boolean): Promise<void> | undefined =>
+      request.caller.limits &&
+      admitByLimits(request, lease, { ...deps, holdMs: times.deadlineAt - acceptedAt, goesAhead });
+    const mayGo = mayGoAhead(request, deps);
+    if (!mayGo) await admit(false);
     const options = { limits: deps.server, budget: deps.budget };
     const bytes = await readPayload(request.raw, reply.raw, options);
     lease.holdBytes(bytes.length);
-    const call = readCall(arrival, { bytes, onDisconnect }, deps);
+    const call = await readOrAdmit(() => readCall(arrival, { bytes, onDisconnect }, deps), mayGo && admit);
+    const goesAhead = mayGo && !call.head.stream;
+    const admission = mayGo ? admit(goesAhead) : undefined;
+    if (!goesAhead) await admission;
     const { budget } = request.caller;
     const isPaid = budget !== undefined && call.head.operation === "messages";
     const hold = isPaid ? await reserveBudget(call, budget, deps) : undefined;
@@ -66,17 +67,30 @@ export async function acceptCall(
     return new OpenCall({ head: call.head, bytes: call.bytes, ...rest }, deps);
   } catch (reason) {
     lease.release();
-    await admission;
     throw reason;
   }
 }
 
-/** A call of these has its job written in the same breath as its limits are asked. */
+/** Larger bodies are not read before the key's limits have let the call in. */
 const smallBytes = 16_384;
 
+/** Whether the call's limits may be asked behind its body: then a whole answer's job is written in the same breath. */
 function mayGoAhead({ headers, caller }: FastifyRequest, { queue, keyLimits }: AcceptDeps): boolean {
-  if (queue.interactive !== "always" || caller.budget !== undefined || !keyLimits.isCalm(caller.keyId)) return false;
-  return Number(headers["content-length"] ?? Infinity) <= smallBytes;
+  if (queue.interactive !== "always" || caller.budget !== undefined || hasWishes(headers)) return false;
+  return Number(headers["content-length"] ?? Infinity) <= smallBytes && keyLimits.isCalm(caller.keyId);
+}
+
+/** A body that is refused counts among the key's calls too. */
+async function readOrAdmit(
+  read: () => BudgetedCall,
+  admit: false | ((goesAhead: boolean) => Promise<void> | undefined),
+): Promise<BudgetedCall> {
+  try {
+    return read();
+  } catch (reason) {
+    if (admit) await admit(false);
+    throw reason;
+  }
 }
 
 interface Received {

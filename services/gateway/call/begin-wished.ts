@@ -1,14 +1,13 @@
-import type { FastifyRequest } from "fastify";
 import { GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import type { JoinableCall } from "#shared/store/call-registry.ts";
 import type { ClaimedWork, Claiming } from "#shared/store/claim-store.ts";
 import { answerWithJob } from "../jobs/answer-job.ts";
 import { submitJob } from "../jobs/submit-job.ts";
 import { askPrint } from "./ask-print.ts";
-import { isSdkRetry, readIdempotencyKey } from "./idempotency-key.ts";
 import { JoinedStream } from "./joined-stream.ts";
 import { noFacts, type OpenCall } from "./open-call.ts";
-import { readPreference, type Preference } from "./preference.ts";
+import type { CallWishes } from "./call-wishes.ts";
+import type { Preference } from "./preference.ts";
 import type { QueuedCalls } from "./queued-calls.ts";
 import { refuseCall } from "./refuse-call.ts";
 import { isFreshSuccess, isLasting } from "./replayable.ts";
@@ -17,24 +16,6 @@ import { TapedReply } from "./taped-reply.ts";
 
 export interface BeginDeps extends StreamedCallDeps {
   readonly queued: QueuedCalls;
-}
-
-/** What a caller asks of a call beyond its body. */
-export interface CallWishes {
-  readonly idempotencyKey: string | undefined;
-  readonly preference: Preference | undefined;
-  readonly isRetry: boolean;
-  /** What stands before `/v1/` in the path that was asked. */
-  readonly pathPrefix: string;
-}
-
-/** Undefined for nearly every call: then it is simply made. Throws `invalid_request`. */
-export function readCallWishes({ headers, url }: FastifyRequest): CallWishes | undefined {
-  const isRetry = isSdkRetry(headers);
-  if (!isRetry && headers["idempotency-key"] === undefined && headers["prefer"] === undefined) return undefined;
-  const [idempotencyKey, preference] = [readIdempotencyKey(headers), readPreference(headers)];
-  if (!isRetry && idempotencyKey === undefined && preference === undefined) return undefined;
-  return { idempotencyKey, preference, isRetry, pathPrefix: url.slice(0, Math.max(0, url.indexOf("/v1/"))) };
 }
 
 interface Begin {

@@ -46,8 +46,8 @@ export class OpenCall {
   readonly bytes: Buffer;
   readonly response: ServerResponse;
   /**
-   * Rejects with the answer when the key's limits refuse the call; absent when they have let it in. Until it resolves no
-   * worker may have the call, but its job may be written: Redis hears of the limits first.
+   * Of a call without wishes that is not streamed: rejects with the answer when the key's limits refuse it; absent when
+   * they have let it in. Until then no worker may have it, but its job may be written: Redis hears of the limits first.
    */
   readonly admission: Promise<void> | undefined;
   /** What the call holds of its caller's idempotency key. */

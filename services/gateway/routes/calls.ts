@@ -7,7 +7,8 @@ import { acceptCall, type AcceptDeps, type CallEndpoint } from "../call/accept-c
 import { markCall } from "../plugins/half-closed.ts";
 import { readOnDisconnect } from "../detach/on-disconnect.ts";
 import { startDetachable } from "../detach/start-detachable.ts";
-import { beginWished, readCallWishes, type BeginDeps, type CallWishes } from "../call/begin-wished.ts";
+import { beginWished, type BeginDeps } from "../call/begin-wished.ts";
+import { readCallWishes, type CallWishes } from "../call/call-wishes.ts";
 import type { OpenCall } from "../call/open-call.ts";
 import type { RefusalTraces } from "../call/refusal-traces.ts";
 import { refuseCall } from "../call/refuse-call.ts";
@@ -31,7 +32,7 @@ export function callRoute(endpoint: CallEndpoint, deps: CallRouteDeps): RouteHan
   };
 }
 
-async function beginCall(call: OpenCall, request: FastifyRequest, deps: CallRouteDeps): Promise<void> {
+function beginCall(call: OpenCall, request: FastifyRequest, deps: CallRouteDeps): Promise<void> | undefined {
   let wishes: CallWishes | undefined;
   let isDetached = false;
   try {
@@ -40,19 +41,12 @@ async function beginCall(call: OpenCall, request: FastifyRequest, deps: CallRout
   } catch (reason) {
     return refuseCall(call, toGatewayError(reason));
   }
-  // Only a plain call waits for its admission by itself.
-  if (call.admission && (wishes || call.head.stream)) {
-    try {
-      await call.admission;
-    } catch (reason) {
-      return refuseCall(call, toGatewayError(reason));
-    }
-  }
   // A retry of a detached stream is one too.
   if (wishes && !(isDetached && wishes.preference === undefined)) return beginWished(call, wishes, deps);
   if (!call.head.stream) deps.queued.start(call);
   else if (isDetached) return startDetachable(call, deps);
   else new StreamedCall(call, deps).start();
+  return undefined;
 }
 
 type RefuseDeps = CallRouteDeps & { readonly endpoint: CallEndpoint };
