@@ -20,8 +20,8 @@ export interface MemoryWatch {
 }
 
 const everyMs = 500;
-/** A process that has just started grows to its size first. */
-const warmUpMs = 20_000;
+/** A process that has just started grows to its size first, and traces are kept for a minute. */
+const warmUpMs = 60_000;
 
 /** `processes` may be replaced meanwhile; a process that was started anew begins a new life. */
 export function watchMemory(processes: readonly Started[]): MemoryWatch {

@@ -17,7 +17,7 @@ const bytesPerItem = 2_000;
 const words = "the quick brown fox jumps over a lazy dog while seven wizards box and nobody minds it much".split(" ");
 
 /** Words at random, about as compressible as prose. */
-function prose(bytes: number): string {
+export function prose(bytes: number): string {
   let text = "";
   while (text.length < bytes) {
     const word = words[Math.floor(Math.random() * words.length)] ?? "";

@@ -1,6 +1,7 @@
 /** A batch on three accounts that refuse three calls in ten, while every process is killed twice, and Redis too. */
 import { batchBody, countResults, postBatch, untilEnded } from "./batch-client.ts";
 import { watchMemory, type Growth } from "./memory-watch.ts";
+import { prose } from "./soak-intake.ts";
 import type { UpstreamStats } from "./soak-upstream.ts";
 import { startSluice, type ServiceName, type SluiceStack, type StackOptions } from "./targets.ts";
 
@@ -29,12 +30,13 @@ const rules = { most: 20, serviceMs: 100, share429: 0.1, share529: 0.2 };
 const victims: readonly Victim[] = ["gateway", "dispatcher", "worker", "redis"];
 /** A refusal keeps everybody away from its account for a while; with others beside it the work goes on. */
 const accounts = 3;
-const timeoutMs = 500_000;
+const patienceMs = { atLeast: 500_000, perItem: 80 };
+const bytesPerItem = 1_500;
 
-/** Each once in the first fifth, and once more before half is done: what comes after shows how memory grows. */
+/** Each once in the first eighth, and once more in the second: what comes after shows how memory grows. */
 function planKillings(): Killing[] {
   const within = (from: number, to: number) => (victim: Victim) => ({ victim, at: from + Math.random() * (to - from) });
-  const plan = [...victims.map(within(0.02, 0.2)), ...victims.map(within(0.2, 0.5))];
+  const plan = [...victims.map(within(0.02, 0.12)), ...victims.map(within(0.12, 0.25))];
   return plan.toSorted((a, b) => a.at - b.at);
 }
 
@@ -67,19 +69,22 @@ export async function soak(
   options: Pick<StackOptions, "workDir" | "upstreamUrl"> & { readonly items: number; say(text: string): void },
 ): Promise<SoakFigures> {
   const { items, upstreamUrl, say } = options;
-  const stack = await startSluice({ ...options, name: "soak", port: 19_980, mode: "always", accounts });
+  // Traces of an hour would fill Redis for an hour.
+  const own = { name: "soak", port: 19_980, mode: "always", accounts, traceTtl: "1m" } as const;
+  const stack = await startSluice({ ...options, ...own });
   try {
     await fetch(`${upstreamUrl}/__rules`, { method: "POST", body: JSON.stringify(rules) });
+    const text = prose(bytesPerItem);
     const { batch } = await postBatch(
       stack,
-      batchBody(items, (index) => `soak ${index}`),
+      batchBody(items, (index) => `soak ${index}: ${text}`),
     );
     const memory = watchMemory(stack.processes);
     const startedAt = performance.now();
     const killer = createKiller(stack, say);
     let saidAt = startedAt;
     const ended = await untilEnded(stack, batch.id, {
-      timeoutMs,
+      timeoutMs: Math.max(patienceMs.atLeast, items * patienceMs.perItem),
       onLook: ({ progress: { processing } }) => {
         killer.reached(1 - processing / items);
         if (performance.now() - saidAt < 15_000) return;

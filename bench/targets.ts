@@ -34,6 +34,8 @@ export interface StackOptions {
   readonly models?: number;
   /** Accounts at the upstream, all of them on every route. */
   readonly accounts?: number;
+  /** How long traces are kept, when not for the usual hour. */
+  readonly traceTtl?: string;
   /** Extra arguments of each node process. */
   readonly nodeArgs?: (service: ServiceName) => readonly string[];
 }
@@ -88,6 +90,7 @@ function writeConfig(options: StackOptions, sockets: readonly string[]): string 
       `redis: { url: "unix:${redisSocket(options)}" }`,
       `workers: { address: "${sockets.map((socket) => `unix:${socket}`).join(",")}" }`,
       options.mode === "always" ? "" : `queue: { interactive: ${options.mode} }`,
+      options.traceTtl ? `trace: { ttl: ${options.traceTtl} }` : "",
       `providers:\n  ${accounts.map(provider).join("\n  ")}`,
       `models:\n  ${models.join("\n  ")}`,
       `keys:\n  - ${keys.join("\n  - ")}`,
