@@ -28,7 +28,8 @@ const targetWaitMs = 500;
 const adaptEveryMs = 250;
 const defaultMaxLagMs = 500;
 const usualSampleEveryMs = 1000;
-const resolutionMs = 20;
+/** Each look wakes the process; a lag worth shedding for is several of them long. */
+const resolutionMs = 100;
 /** One late second is a large collection of garbage or a frozen machine; two are too much work. */
 const shedAfterSamples = 2;
 
