@@ -131,14 +131,17 @@ async function addParked(redis: Redis, range: { readonly from: number; readonly 
 async function keysAndModels(options: GrowthOptions): Promise<void> {
   const bare = await startBare(19_110, options.upstreamUrl, options.cpu);
   const rows: Row[] = [];
+  const stacks: { readonly what: string; readonly stack: Target }[] = [];
   for (const [keys, models, port] of [
     [1, 1, 19_840],
     [1000, 200, 19_860],
   ] as const) {
     const stack = await startSluice({ ...options, name: `growth-keys-${keys}`, port, mode: "always", keys, models });
-    rows.push({ what: `${keys} keys, ${models} models`, figures: figures(await ratioToBare(stack, bare, options)) });
-    await stack.close();
+    stacks.push({ what: `${keys} keys, ${models} models`, stack });
   }
+  for (const { stack } of stacks) await measure(scenarios.b, stack, { ...timing(options), durationMs: 15_000 });
+  for (const { what, stack } of stacks) rows.push({ what, figures: figures(await ratioToBare(stack, bare, options)) });
+  for (const { stack } of stacks) await stack.close();
   await bare.close();
   print("b with keys and models", columns, rows);
 }

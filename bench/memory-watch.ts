@@ -8,20 +8,21 @@ interface Sample {
 
 export interface Growth {
   readonly name: string;
-  /** Least squares over the longest life of the process in the watched time; NaN if none lasted long enough. */
+  /** Least squares over the longest life of the process, but for its first part; NaN if none lasted long enough. */
   readonly mbPerMinute: number;
   readonly seconds: number;
   readonly peakMb: number;
 }
 
 export interface MemoryWatch {
-  /** Over the last part of the watched time only. */
+  /**
+   * `lastPart`: of the watched time. What is left out before it, so much is left out of every life: a process that was
+   * killed has to grow to its size again.
+   */
   stop(lastPart: number): Growth[];
 }
 
 const everyMs = 500;
-/** A process that has just started grows to its size first, and traces are kept for a minute. */
-const warmUpMs = 60_000;
 
 /** `processes` may be replaced meanwhile; a process that was started anew begins a new life. */
 export function watchMemory(processes: readonly Started[]): MemoryWatch {
@@ -42,19 +43,16 @@ export function watchMemory(processes: readonly Started[]): MemoryWatch {
   return {
     stop(lastPart) {
       clearInterval(timer);
-      const endedAt = performance.now();
-      const from = endedAt - (endedAt - startedAt) * lastPart;
+      const warmUpMs = (performance.now() - startedAt) * (1 - lastPart);
       const names = [...new Set(Array.from(lives.keys(), ({ name }) => name))];
-      return names.map((name) => growthOf(name, lives, from));
+      return names.map((name) => growthOf(name, lives, warmUpMs));
     },
   };
 }
 
-function growthOf(name: string, lives: ReadonlyMap<Started, readonly Sample[]>, from: number): Growth {
+function growthOf(name: string, lives: ReadonlyMap<Started, readonly Sample[]>, warmUpMs: number): Growth {
   const ofName = [...lives].filter(([each]) => each.name === name).map(([, samples]) => samples);
-  const warm = ofName.map((samples) =>
-    samples.filter(({ at }) => at >= Math.max(from, (samples[0]?.at ?? 0) + warmUpMs)),
-  );
+  const warm = ofName.map((samples) => samples.filter(({ at }) => at >= (samples[0]?.at ?? 0) + warmUpMs));
   const longest = warm.toSorted((a, b) => b.length - a.length)[0] ?? [];
   return {
     name,
