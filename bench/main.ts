@@ -21,7 +21,7 @@ const help = `npm run bench -- [options]        the table: cost of a call beside
 npm run bench -- growth [KIND]        with more processes, a deep queue, many keys; memory
 npm run bench -- knee [FLOW]          raised load until it breaks, then twice that for a minute [--mode when_waiting]
 npm run bench -- profile SCENARIO     CPU profiles of each process, and where their time goes [--mode when_waiting]
-npm run bench -- soak [--items N]     batches: 200 MB in one body, fairness, and 10,000 items while everything is killed
+npm run bench -- soak [--items N]     batches: 200 MB in one body, fairness, and 40,000 items while everything is killed
 npm run bench -- hour [--minutes N]   mixed load for an hour, and how memory grows
 
   --quick             one short repetition, under a minute
@@ -41,7 +41,7 @@ const { values: flags, positionals } = parseArgs({
     "no-pin": { type: "boolean", default: false },
     out: { type: "string" },
     mode: { type: "string", default: "always" },
-    items: { type: "string", default: "10000" },
+    items: { type: "string", default: "40000" },
     minutes: { type: "string", default: "60" },
     help: { type: "boolean", default: false },
   },
