@@ -39,9 +39,22 @@ export function createLogger(options: LoggerOptions): Logger {
 const batchBytes = 65_536;
 const flushEveryMs = 200;
 
+/**
+ * Lines wait as bytes: sonic-boom measures all the text it holds, and so copies it, for each line that it is given as a
+ * string (30 KB a line, 40 % of what a gateway allocated).
+ */
 function createStdout(): DestinationStream {
-  const stdout = pino.destination({ dest: 1, sync: false, minLength: batchBytes, maxWrite: 2 * batchBytes });
+  const stdout = pino.destination({
+    dest: 1,
+    sync: false,
+    contentMode: "buffer",
+    minLength: batchBytes,
+    maxWrite: 2 * batchBytes,
+  });
   setInterval(() => stdout.flush(), flushEveryMs).unref();
+  // Its types know of strings alone.
+  const writeBytes = stdout.write.bind(stdout) as unknown as (line: Buffer) => boolean;
+  stdout.write = (line) => writeBytes(Buffer.from(line));
   return stdout;
 }
 
