@@ -8,40 +8,42 @@ export interface RecentOutcomes {
   take(callId: string): Outcome | undefined;
 }
 
-interface Recent {
-  readonly outcome: Outcome;
-  readonly at: number;
-}
-
 /** Bytes of bodies, and of what comes with each. */
 const mostBytes = 32 * 2 ** 20;
 const factsBytes = 1024;
 
-/** The oldest go when their minute is over, or for the sake of newer ones. */
+/**
+ * Two generations: when the younger one is a minute old or half of the bytes, the older one is forgotten as a whole.
+ * Outcomes are not forgotten one by one: finding the oldest in a Map means reading past all that were deleted before it.
+ */
 export function createRecentOutcomes(most = mostBytes): RecentOutcomes {
-  // In the order in which they came.
-  const recent = new Map<string, Recent>();
+  let older = new Map<string, Outcome>();
+  let younger = new Map<string, Outcome>();
   let bytes = 0;
-  function forget(callId: string, { outcome }: Recent): void {
-    recent.delete(callId);
-    bytes -= sizeOf(outcome);
+  let since = 0;
+  function makeRoom(size: number): void {
+    const now = Date.now();
+    if (bytes + size <= most / 2 && now - since <= replayMs) {
+      bytes += size;
+      return;
+    }
+    older = younger;
+    younger = new Map();
+    bytes = size;
+    since = now;
   }
   return {
     remember(callId, outcome) {
-      const now = Date.now();
-      if (outcome.status !== 200 || sizeOf(outcome) > most) return;
-      bytes += sizeOf(outcome);
-      for (const [id, one] of recent) {
-        if (bytes <= most && now - one.at <= replayMs) break;
-        forget(id, one);
-      }
-      recent.set(callId, { outcome: unpinned(outcome), at: now });
+      const size = outcome.body.length + factsBytes;
+      if (outcome.status !== 200 || size > most / 2) return;
+      makeRoom(size);
+      younger.set(callId, unpinned(outcome));
     },
     take(callId) {
-      const found = recent.get(callId);
-      if (!found) return undefined;
-      forget(callId, found);
-      return isFreshSuccess(found.outcome, Date.now()) ? found.outcome : undefined;
+      const outcome = younger.get(callId) ?? older.get(callId);
+      younger.delete(callId);
+      older.delete(callId);
+      return outcome && isFreshSuccess(outcome, Date.now()) ? outcome : undefined;
     },
   };
 }
@@ -50,8 +52,4 @@ export function createRecentOutcomes(most = mostBytes): RecentOutcomes {
 function unpinned(outcome: Outcome): Outcome {
   const { body } = outcome;
   return body.length * 2 > body.buffer.byteLength ? outcome : { ...outcome, body: Buffer.from(body) };
-}
-
-function sizeOf({ body }: Outcome): number {
-  return body.length + factsBytes;
 }
