@@ -1,3 +1,4 @@
+import { PassingMap, PassingSet } from "#shared/runtime/passing.ts";
 import { GatewayError } from "#shared/messages/error.ts";
 
 /** The calls this dispatcher has in hand, so that one can be cancelled or found overdue by its id. */
@@ -32,8 +33,8 @@ export const overdueMs = 1000;
 
 export function createRunningCalls(): RunningCalls {
   // Not by id: a job can be here twice, when its lock was lost and it was delivered again.
-  const entries = new Set<Entry>();
-  const byId = new Map<string, Entry>();
+  const entries = new PassingSet<Entry>();
+  const byId = new PassingMap<string, Entry>();
   return {
     open: (callId, deadlineAt) => {
       const controller = new AbortController();
@@ -44,11 +45,11 @@ export function createRunningCalls(): RunningCalls {
         controller,
         signal: controller.signal,
         close: () => {
-          entries.delete(entry);
+          leave();
           if (byId.get(callId) === entry) byId.delete(callId);
         },
       };
-      entries.add(entry);
+      const leave = entries.add(entry);
       byId.set(callId, entry);
       return entry;
     },

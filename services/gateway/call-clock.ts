@@ -1,7 +1,9 @@
+import { PassingSet } from "#shared/runtime/passing.ts";
+
 /** One timer for the time-outs of every open call: thousands of calls would otherwise hold several timers each. */
 export interface CallClock {
-  add(call: Ticking): void;
-  delete(call: Ticking): void;
+  /** Returns what takes it out again. */
+  add(call: Ticking): () => void;
   close(): void;
 }
 
@@ -13,7 +15,7 @@ const everyMs = 200;
 
 /** Runs only while there are calls. A call may remove itself or others during its tick. */
 export function createCallClock(): CallClock {
-  const calls = new Set<Ticking>();
+  const calls = new PassingSet<Ticking>();
   let timer: NodeJS.Timeout | undefined;
   const tickAll = (): void => {
     const now = Date.now();
@@ -29,11 +31,8 @@ export function createCallClock(): CallClock {
   };
   return {
     add(call) {
-      calls.add(call);
       timer ??= setInterval(tickOrStop, everyMs);
-    },
-    delete(call) {
-      calls.delete(call);
+      return calls.add(call);
     },
     close: stop,
   };

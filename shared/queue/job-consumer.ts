@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import { PassingSet } from "#shared/runtime/passing.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import { decodeJob, encodeJob, salvageJob, type CallJob, type CallTrail, type Lane } from "./job.ts";
 import { JobSlots } from "./job-slots.ts";
@@ -74,7 +75,7 @@ const patienceMs = 2000;
 export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
   const { lane, logger, onFailed } = options;
   const worker = createLaneWorker(options);
-  const held = new Set<Held>();
+  const held = new PassingSet<Held>();
   const givenBack = new AbortController();
   setMaxListeners(0, givenBack.signal);
   let closing: Promise<void> | undefined;
@@ -103,9 +104,9 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
     const call = readJob(job, options);
     if (!call) return true;
     const mine: Held = { job, call };
-    held.add(mine);
+    const letGo = held.add(mine);
     const isDone = await handle(mine);
-    held.delete(mine);
+    letGo();
     return isDone;
   }
   const slots = new JobSlots({ worker, concurrency: options.concurrency, logger, run });
@@ -175,7 +176,7 @@ function giveBack(worker: LaneWorker, { job, call }: Held): Promise<void> {
 
 /** Renews the locks of all jobs in hand; returns what ends it. */
 function keepLocks(
-  held: ReadonlySet<Held>,
+  held: PassingSet<Held>,
   onLost: (ids: string[]) => void,
   { worker, everyMs }: { readonly worker: LaneWorker; readonly everyMs: number },
 ): () => void {

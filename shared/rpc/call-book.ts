@@ -1,3 +1,4 @@
+import { PassingMap } from "#shared/runtime/passing.ts";
 import { createChangeSignal } from "./change-signal.ts";
 import type { Channel } from "./channel.ts";
 
@@ -13,7 +14,7 @@ export interface HeldCall {
 /** What a worker has in hand, over all its sessions. */
 export interface CallBook {
   /** Whole answers by call id, from their opening until their outcome has arrived. */
-  readonly answers: Map<string, HeldCall>;
+  readonly answers: PassingMap<string, HeldCall>;
   /** Calls that run; drives the load report and the drain. */
   readonly running: number;
   started(): void;
@@ -29,7 +30,7 @@ export function createCallBook(): CallBook {
   let running = 0;
   let undelivered = 0;
   return {
-    answers: new Map(),
+    answers: new PassingMap(),
     get running() {
       return running;
     },

@@ -10,6 +10,7 @@ import {
   type QueuedFrame,
 } from "./frame-codec.ts";
 import { toResetFrame } from "./frames.ts";
+import { PassingMap } from "#shared/runtime/passing.ts";
 
 /** The gRPC stream under a session, reduced to what a session does with it. */
 export interface SessionPipe {
@@ -43,7 +44,7 @@ export class Session implements FrameOutlet, FrameSink {
   sendWindow = 0;
   #pipe: SessionPipe;
   #listener: SessionListener;
-  #channels = new Map<number, Channel>();
+  #channels = new PassingMap<number, Channel>();
   #queue: QueuedFrame[] = [];
   #credits: QueuedFrame[] = [];
   #due = false;
@@ -152,7 +153,7 @@ export class Session implements FrameOutlet, FrameSink {
     clearTimeout(this.#laterTimer);
     this.#queue = [];
     this.#credits = [];
-    const channels = [...this.#channels.values()];
+    const channels = Array.from(this.#channels, ([, channel]) => channel);
     this.#channels.clear();
     for (const channel of channels) {
       channel.close();

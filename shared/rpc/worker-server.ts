@@ -98,7 +98,7 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<W
       health.close();
       clearInterval(load);
       sessions.each((session) => session.end());
-      for (const answer of book.answers.values()) answer.drop();
+      for (const [, answer] of book.answers) answer.drop();
       await shutDown(server);
     },
   };

@@ -3,6 +3,7 @@ import type { Logger } from "#shared/telemetry/logger.ts";
 import type { RedisConnection } from "./connect-redis.ts";
 import { readOutcomes, type OutcomeRecord } from "./outcome-codec.ts";
 import { createSealer } from "./sealer.ts";
+import { PassingMap } from "#shared/runtime/passing.ts";
 import { createStoreKeys } from "./store-keys.ts";
 import { subscribeChannel } from "./subscribe-channel.ts";
 
@@ -43,7 +44,7 @@ export function createReplyBus(options: ReplyBusOptions): ReplyBus {
   const { logger } = options;
   const sealer = options.encryptionKey ? createSealer(options.encryptionKey) : undefined;
   const channel = createStoreKeys(options.prefix).replyChannel(options.instanceId);
-  const waiting = new Map<string, OutcomeListener | readonly OutcomeListener[]>();
+  const waiting = new PassingMap<string, OutcomeListener | readonly OutcomeListener[]>();
   const restored = new Set<() => void>();
   const wanted = new Set<(callId: string, channel: string) => void>();
   const gone = new Set<(callId: string) => void>();

@@ -45,6 +45,8 @@ export class JoinedCall implements WaitingCall {
   #hasJoined = false;
   #checkAt = 0;
   #again: NodeJS.Timeout | undefined;
+  #leaveClock: (() => void) | undefined;
+  #onEnd: (() => void) | undefined;
 
   constructor(call: OpenCall, options: JoinOptions, deps: QueuedCallDeps) {
     this.#call = call;
@@ -59,8 +61,9 @@ export class JoinedCall implements WaitingCall {
     this.#forget = deps.replies.expect(options.target.id, (outcome) => this.#finish(outcome, "joined"));
   }
 
-  start(): void {
-    this.#deps.clock.add(this);
+  start(onEnd: () => void): void {
+    this.#onEnd = onEnd;
+    this.#leaveClock = this.#deps.clock.add(this);
     this.#join();
   }
 
@@ -197,8 +200,8 @@ export class JoinedCall implements WaitingCall {
     clearTimeout(this.#again);
     this.#forget();
     this.#workers.abort(new GatewayError("cancelled", "The call has ended."));
-    this.#deps.clock.delete(this);
-    this.#deps.onEnd(this);
+    this.#leaveClock?.();
+    this.#onEnd?.();
   }
 
   #job(): AbandonedJob {

@@ -32,6 +32,7 @@ export class JoinedStream implements Ticking {
   #playedAt = Date.now();
   #owedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
+  #leaveClock: (() => void) | undefined;
   #checkAt = Date.now() + checkEveryMs;
 
   constructor(call: OpenCall, options: JoinStreamOptions, deps: StreamedCallDeps) {
@@ -48,7 +49,7 @@ export class JoinedStream implements Ticking {
 
   start(): void {
     metrics.joinedTotal.inc({ operation: this.#call.head.operation, how: "joined" });
-    this.#deps.clock.add(this);
+    this.#leaveClock = this.#deps.clock.add(this);
     void this.#read();
   }
 
@@ -153,6 +154,6 @@ export class JoinedStream implements Ticking {
   #close(): void {
     this.#isOver = true;
     clearTimeout(this.#timer);
-    this.#deps.clock.delete(this);
+    this.#leaveClock?.();
   }
 }

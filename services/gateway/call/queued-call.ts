@@ -45,6 +45,8 @@ export class QueuedCall implements WaitingCall {
   #takeovers = 0;
   #bodyKey: string | undefined;
   #forget: (() => void) | undefined;
+  #leaveClock: (() => void) | undefined;
+  #onEnd: (() => void) | undefined;
   #workers: AbortController | undefined;
   /** What came of it before it was queued. */
   #tried: Trail | undefined;
@@ -61,9 +63,10 @@ export class QueuedCall implements WaitingCall {
     });
   }
 
-  start(): void {
+  start(onEnd: () => void): void {
+    this.#onEnd = onEnd;
     const [lane, mayTry] = [this.#lane, this.#deps.straightLanes.mayTry(this.#lane)];
-    this.#deps.clock.add(this);
+    this.#leaveClock = this.#deps.clock.add(this);
     this.#call.admission?.catch((reason: unknown) => this.#refuse(toGatewayError(reason)));
     if (mayTry) this.#state = "trying";
     // In the same write as the job. One that is tried waits for it: this process may die as soon as a worker has the call.
@@ -267,8 +270,8 @@ export class QueuedCall implements WaitingCall {
     this.#ended = true;
     this.#forget?.();
     this.#workers?.abort(new GatewayError("cancelled", "The call has ended."));
-    this.#deps.clock.delete(this);
-    this.#deps.onEnd(this);
+    this.#leaveClock?.();
+    this.#onEnd?.();
     return true;
   }
 

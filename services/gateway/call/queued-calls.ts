@@ -1,3 +1,4 @@
+import { PassingSet } from "#shared/runtime/passing.ts";
 import type { CallClock } from "../call-clock.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
 import { createAbandonedJobs } from "./abandoned-jobs.ts";
@@ -18,17 +19,13 @@ export interface QueuedCalls {
 }
 
 export function createQueuedCalls(deps: GatewayDeps, clock: CallClock): QueuedCalls {
-  const open = new Set<WaitingCall>();
-  const joined = new Set<JoinedCall>();
+  const open = new PassingSet<WaitingCall>();
+  const joined = new PassingSet<JoinedCall>();
   const { producer, calls, queue, lanes: mostStraight } = deps;
   const abandoned = createAbandonedJobs({ producer, calls, lingerMs: queue.lingerMs });
   const straightLanes = createStraightLanes({ mode: queue.interactive, mostStraight, producer });
   const recent = createRecentOutcomes();
-  const onEnd = (call: WaitingCall): void => {
-    open.delete(call);
-    if (call instanceof JoinedCall) joined.delete(call);
-  };
-  const callDeps: QueuedCallDeps = { ...deps, clock, abandoned, straightLanes, recent, onEnd };
+  const callDeps: QueuedCallDeps = { ...deps, clock, abandoned, straightLanes, recent };
   /** What only this process knows is told when it is asked for: nearly nothing is. */
   function tell(callId: string, channel: string): void {
     for (const call of open) if (call.wanted(callId)) return;
@@ -48,14 +45,12 @@ export function createQueuedCalls(deps: GatewayDeps, clock: CallClock): QueuedCa
   return {
     start(call) {
       const queued = new QueuedCall(call, callDeps);
-      open.add(queued);
-      queued.start();
+      queued.start(open.add(queued));
     },
     join(call, options) {
       const joining = new JoinedCall(call, options, callDeps);
-      open.add(joining);
-      joined.add(joining);
-      joining.start();
+      const stops = [open.add(joining), joined.add(joining)];
+      joining.start(() => stops.forEach((stop) => stop()));
     },
     close() {
       for (const stop of stops) stop();

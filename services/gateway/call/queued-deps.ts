@@ -17,5 +17,4 @@ export interface QueuedCallDeps extends GatewayDeps {
   readonly abandoned: AbandonedJobs;
   readonly straightLanes: StraightLanes;
   readonly recent: RecentOutcomes;
-  readonly onEnd: (call: WaitingCall) => void;
 }

@@ -42,6 +42,7 @@ export class StreamedCall implements StreamReceiver, Ticking {
   #state: "opening" | "committed" | "begun" | "ended" = "opening";
   #handle: StreamHandle | undefined;
   #stopWaiting: (() => void) | undefined;
+  #leaveClock: (() => void) | undefined;
   #again: NodeJS.Immediate | undefined;
   #delivery = 1;
   #sentBefore: SentNote | undefined;
@@ -63,7 +64,7 @@ export class StreamedCall implements StreamReceiver, Ticking {
   }
 
   start(): void {
-    this.#deps.clock.add(this);
+    this.#leaveClock = this.#deps.clock.add(this);
     this.#open();
   }
 
@@ -229,7 +230,7 @@ export class StreamedCall implements StreamReceiver, Ticking {
     this.#state = "ended";
     this.#stopWaiting?.();
     clearImmediate(this.#again);
-    this.#deps.clock.delete(this);
+    this.#leaveClock?.();
   }
 }
 

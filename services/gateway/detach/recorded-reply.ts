@@ -33,6 +33,7 @@ export class RecordedReply implements StreamReply, RecordingListener, Ticking {
   /** Undefined when the caller is gone. */
   #live: SseReply | undefined;
   readonly #scanner = new EventScanner();
+  readonly #leaveClock: () => void;
   #isOver = false;
   /** Given to the caller's socket and not yet taken: as it came, and as it was written. */
   #owedBytes = 0;
@@ -44,7 +45,7 @@ export class RecordedReply implements StreamReply, RecordingListener, Ticking {
     this.#options = options;
     this.#recording = options.recording;
     this.#recording.listener = this;
-    options.clock.add(this);
+    this.#leaveClock = options.clock.add(this);
     this.#live = new SseReply(response, {
       turns: options.turns,
       callId: options.callId,
@@ -156,7 +157,7 @@ export class RecordedReply implements StreamReply, RecordingListener, Ticking {
 
   #over(): void {
     this.#isOver = true;
-    this.#options.clock.delete(this);
+    this.#leaveClock();
   }
 
   #full(): ErrorEnvelope {

@@ -68,7 +68,7 @@ export class Replay implements Ticking {
   async run(first: EventPage): Promise<void> {
     const { clock, events, owner } = this.#options;
     this.#reply.begin(200, {}, Date.now());
-    clock.add(this);
+    const leaveClock = clock.add(this);
     const stopListening = events.onAppended(owner, () => {
       this.#hasNews = true;
       this.#wake?.();
@@ -77,7 +77,7 @@ export class Replay implements Ticking {
       await this.#follow(first);
     } finally {
       stopListening();
-      clock.delete(this);
+      leaveClock();
     }
   }
 
