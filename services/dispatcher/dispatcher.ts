@@ -1,5 +1,6 @@
 import { errorOutcome } from "#shared/messages/error-outcome.ts";
 import { GatewayError } from "#shared/messages/error.ts";
+import type { ChannelSource } from "#shared/queue/handover.ts";
 import { createJobConsumer, type JobConsumer } from "#shared/queue/job-consumer.ts";
 import { lanes, type CallJob, type Lane } from "#shared/queue/job.ts";
 import type { JobProducer } from "#shared/queue/job-producer.ts";
@@ -11,6 +12,7 @@ import type { CallRegistry } from "#shared/store/call-registry.ts";
 import type { RedisConnection } from "#shared/store/connect-redis.ts";
 import type { ItemStore } from "#shared/store/item-store.ts";
 import type { NativeRuns } from "#shared/store/native-runs.ts";
+import { subscribeChannel } from "#shared/store/subscribe-channel.ts";
 import { createStoreKeys } from "#shared/store/store-keys.ts";
 import type { ResultStore } from "#shared/store/result-store.ts";
 import type { TraceStore } from "#shared/store/trace-store.ts";
@@ -94,6 +96,9 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   }
 
   const { callMarks } = createStoreKeys(deps.prefix);
+  const handing: ChannelSource = {
+    subscribe: (channel, handlers) => subscribeChannel(deps.subscriber, channel, handlers),
+  };
   const consumers = lanes.map((lane) =>
     createJobConsumer({
       lane,
@@ -101,6 +106,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       lockMs: deps.lockMs,
       connection: deps.blocking,
       settling: deps.redis,
+      // Background calls come by the thousand, and how many run follows the load.
+      ...(lane === "background" ? undefined : { handing }),
       prefix: deps.prefix,
       marks: callMarks,
       logger,

@@ -1,15 +1,62 @@
--- Puts jobs at the end of a lane; one whose id is there already is left as it is. What BullMQ's addStandardJob writes, but
--- for its events and counters, which nobody reads.
--- KEYS[1] wait   KEYS[2] marker
+-- Puts jobs at the end of a lane, or into the hands of a dispatcher that has room and waits, if nothing lies before them.
+-- One whose id is there already is left as it is. What BullMQ's addStandardJob writes, and for one that is handed over its
+-- moveToActive, but for events and counters, which nobody reads.
+-- KEYS[1] wait   KEYS[2] marker   KEYS[3] active   KEYS[4] offers of dispatchers, as `handover.ts` writes them
 -- ARGV[1] name of a job's hash but for its id, then for each job: id, time of adding (ms since the epoch), payload
 -- returns nothing
-local added = {}
-for i = 2, #ARGV, 3 do
-  local key = ARGV[1] .. ARGV[i]
-  if redis.call('EXISTS', key) == 0 then
-    redis.call('HSET', key, 'name', 'c', 'data', ARGV[i + 2], 'opts', '{}', 'timestamp', ARGV[i + 1])
-    added[#added + 1] = ARGV[i]
+local listening = {}
+local function hears(channel)
+  if listening[channel] == nil then
+    listening[channel] = redis.call('PUBSUB', 'NUMSUB', channel)[2] > 0
   end
+  return listening[channel]
+end
+
+-- Offers of those who are gone by now are used up without anything being lost.
+local function takeOffer()
+  while true do
+    local offer = redis.call('SPOP', KEYS[4])
+    if not offer then
+      return nil
+    end
+    local channel, token, lock, answered, cancelled = string.match(offer, '^(%S+) (%S+) (%d+) (%S+) (%S+)$')
+    if channel and hears(channel) then
+      return { channel = channel, token = token, lock = lock, answered = answered, cancelled = cancelled }
+    end
+  end
+end
+
+local added = {}
+local handed = {}
+local now
+local isFirst = redis.call('LLEN', KEYS[1]) == 0
+for i = 2, #ARGV, 3 do
+  local id = ARGV[i]
+  local key = ARGV[1] .. id
+  if redis.call('EXISTS', key) == 0 then
+    -- First of all: Redis refuses for want of memory only what comes before a script's first write.
+    redis.call('HSET', key, 'name', 'c', 'data', ARGV[i + 2], 'opts', '{}', 'timestamp', ARGV[i + 1])
+    local offer = isFirst and takeOffer()
+    if offer then
+      redis.call('HSET', key, 'ats', 1)
+      redis.call('SET', key .. ':lock', offer.token, 'PX', offer.lock)
+      redis.call('LPUSH', KEYS[3], id)
+      if not now then
+        local time = redis.call('TIME')
+        now = time[1] .. string.format('%03d', math.floor(time[2] / 1000))
+      end
+      local isAnswered = redis.call('EXISTS', offer.answered .. id)
+      local isCancelled = redis.call('EXISTS', offer.cancelled .. id)
+      local head = table.concat({ id, offer.token, isAnswered, isCancelled, now, #ARGV[i + 2] }, ' ')
+      handed[offer.channel] = (handed[offer.channel] or '') .. head .. '\n' .. ARGV[i + 2]
+    else
+      isFirst = false
+      added[#added + 1] = id
+    end
+  end
+end
+for channel, jobs in pairs(handed) do
+  redis.call('PUBLISH', channel, jobs)
 end
 if #added > 0 then
   redis.call('LPUSH', KEYS[1], unpack(added))

@@ -1,18 +1,19 @@
 -- Removes jobs that are done with and takes others: a turn of a dispatcher. What BullMQ's moveToFinished and moveToActive
 -- do, for many jobs at once and but for events nobody reads, in its own layout: its other scripts go on from there.
 -- KEYS[1] wait   KEYS[2] active   KEYS[3] delayed (score: ms since the epoch times 4096, and a count)   KEYS[4] marker
--- KEYS[5] stalled
+-- KEYS[5] stalled   KEYS[6] offers
 -- ARGV[1] name of a job's hash but for its id   ARGV[2], ARGV[3] names of a call's outcome and cancel mark but for its id
 -- ARGV[4] now (ms since the epoch)   ARGV[5] how many to take   ARGV[6] token and   ARGV[7] ms of their locks
--- ARGV[8] 1 to remove only jobs whose calls are answered
--- then id and token of each job to remove
+-- ARGV[8] 1 to remove only jobs whose calls are answered   ARGV[9] ms that offers are good for   ARGV[10] how many follow
+-- then the offers to make if no job waits, then id and token of each job to remove
 -- returns those of them that are left alone, their lock not being ours any more or their call not answered, the jobs still
 -- waiting, when the next parked one is due (ms since the epoch, 0 if none or jobs wait), then for each job taken: id,
 -- payload, how often it was taken, how often it lost its dispatcher, 1 if its call is answered, 1 if it is cancelled
 -- As few commands as will do: most of what a script costs is the calling of them.
 local lost = {}
 local removed = {}
-for i = 9, #ARGV, 2 do
+local offers = tonumber(ARGV[10])
+for i = 11 + offers, #ARGV, 2 do
   local id = ARGV[i]
   local key = ARGV[1] .. id
   local lock = key .. ':lock'
@@ -30,9 +31,18 @@ if #removed > 0 then
   redis.call('SREM', KEYS[5], unpack(removed))
 end
 
+local function offer(waiting)
+  if offers > 0 and waiting == 0 then
+    redis.call('SADD', KEYS[6], unpack(ARGV, 11, 10 + offers))
+    redis.call('PEXPIRE', KEYS[6], ARGV[9])
+  end
+end
+
 local want = tonumber(ARGV[5])
 if want == 0 then
-  return { lost, redis.call('LLEN', KEYS[1]), 0 }
+  local waiting = redis.call('LLEN', KEYS[1])
+  offer(waiting)
+  return { lost, waiting, 0 }
 end
 
 local due = redis.call('ZRANGEBYSCORE', KEYS[3], 0, (ARGV[4] + 1) * 4096 - 1, 'LIMIT', 0, 1000)
@@ -67,6 +77,7 @@ end
 
 local waiting = redis.call('LLEN', KEYS[1])
 reply[2] = waiting
+offer(waiting)
 if waiting > 0 then
   redis.call('ZADD', KEYS[4], 0, '0')
 else

@@ -1,9 +1,11 @@
 import { setMaxListeners } from "node:events";
 import { PassingSet } from "#shared/runtime/passing.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
+import type { ChannelSource } from "./handover.ts";
 import { decodeJob, encodeJob, salvageJob, type CallJob, type CallTrail, type Lane } from "./job.ts";
 import { JobSlots } from "./job-slots.ts";
-import { createLaneWorker, type CallMarks, type KnownCall, type LaneWorker, type TakenJob } from "./lane-worker.ts";
+import { createLaneWorker, type LaneWorker } from "./lane-worker.ts";
+import type { CallMarks, KnownCall, TakenJob } from "./taken-job.ts";
 import type { QueueConnection } from "./queue-connection.ts";
 
 /** Put the job aside and deliver it again at this time (milliseconds since the epoch). */
@@ -37,6 +39,8 @@ export interface JobConsumerOptions {
   readonly connection: QueueConnection;
   /** With the purpose `command`, on which `handle` records outcomes; without it no job is removed before it is handled. */
   readonly settling?: QueueConnection;
+  /** With it a job is handed over in the script that adds it, if nothing waits before it and there is a free slot. */
+  readonly handing?: ChannelSource;
   readonly prefix: string;
   readonly marks: CallMarks;
   readonly logger: Logger;

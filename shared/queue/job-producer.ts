@@ -2,6 +2,7 @@ import { Queue } from "bullmq";
 import { loadScript, type ScriptArgument } from "#shared/runtime/load-script.ts";
 import { createTurnBatch } from "#shared/runtime/turn-batch.ts";
 import { encodeJob, lanes, type CallJob, type Lane } from "./job.ts";
+import { offersName } from "./handover.ts";
 import { queuePrefix, type QueueConnection } from "./queue-connection.ts";
 
 interface LaneDepth {
@@ -116,12 +117,13 @@ function createQueue(lane: Lane, { client }: QueueConnection, { prefix, beforeAd
   queue.on("error", () => undefined);
   const backend = queue.getBackend();
   const addJobs = loadScript(client, new URL("add-jobs.lua", import.meta.url));
-  const { wait = "", marker = "" } = backend.keys;
+  const { wait = "", marker = "", active = "" } = backend.keys;
+  const names = [wait, marker, active, backend.toKey(offersName)];
   const adding = createTurnBatch<Addition>((batch) => {
     beforeAdd?.();
     const args: ScriptArgument[] = [backend.toKey("")];
     for (const { job } of batch) args.push(job.head.id, job.enqueuedAt, encodeJob(job));
-    addJobs([wait, marker], args).then(
+    addJobs(names, args).then(
       () => batch.forEach(({ resolve }) => resolve()),
       (error: Error) => batch.forEach(({ reject }) => reject(error)),
     );

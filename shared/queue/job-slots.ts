@@ -2,7 +2,8 @@ import { setImmediate as turnEnd } from "node:timers/promises";
 import { startTimer } from "#shared/runtime/deadline.ts";
 import { createTurnBatch } from "#shared/runtime/turn-batch.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
-import type { LaneWorker, TakenJob } from "./lane-worker.ts";
+import type { LaneWorker } from "./lane-worker.ts";
+import type { TakenJob } from "./taken-job.ts";
 
 export interface JobSlotsOptions {
   readonly worker: LaneWorker;
@@ -42,6 +43,12 @@ export class JobSlots {
   constructor(options: JobSlotsOptions) {
     this.#options = options;
     this.#concurrency = options.concurrency;
+    options.worker.serve({
+      // What takes under way may fill stays free if none waits.
+      room: () => (this.#isStopped ? 0 : Math.max(0, this.#concurrency - this.#running)),
+      look: () => this.#take(),
+      take: (job) => void this.#fill(job),
+    });
     this.ended = this.#loop();
   }
 
@@ -100,6 +107,7 @@ export class JobSlots {
       this.#take();
     }
     await this.#taking;
+    await this.#options.worker.withdraw();
   }
 
   #take(): void {

@@ -2,35 +2,10 @@ import { Worker } from "bullmq";
 import { loadScript, type RedisScript } from "#shared/runtime/load-script.ts";
 import { createTurnBatch } from "#shared/runtime/turn-batch.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
+import { createHandover, offersName, offerTtlMs, type ChannelSource, type Handover } from "./handover.ts";
 import type { Lane } from "./job.ts";
 import { queuePrefix, type QueueConnection } from "./queue-connection.ts";
-
-/** A job that is this process' as long as its lock, which the token names, is renewed. */
-export interface TakenJob {
-  readonly id: string;
-  readonly token: string;
-  /** The payload as it lies in Redis. */
-  readonly data: string;
-  /** How often the job was taken, this time included. */
-  readonly started: number;
-  /** How often it was found without a lock: its dispatcher was lost. */
-  readonly stalled: number;
-  readonly call: KnownCall;
-}
-
-/** What Redis knew of a job's call when it handed out the job. */
-export interface KnownCall {
-  readonly answered: boolean;
-  readonly cancelled: boolean;
-  /** No later than this was it so; milliseconds since the epoch. */
-  readonly at: number;
-}
-
-/** Names in Redis, but for the call's id, of what says that a call is answered, or cancelled. */
-export interface CallMarks {
-  readonly answered: string;
-  readonly cancelled: string;
-}
+import type { CallMarks, JobTaker, TakenJob } from "./taken-job.ts";
 
 interface Exchange {
   readonly taken: readonly TakenJob[];
@@ -65,6 +40,10 @@ export interface LaneWorker {
   delay(job: TakenJob, data: string, until: number): Promise<void>;
   /** Renews locks; returns the ids of jobs that have lost theirs. */
   extend(jobs: readonly TakenJob[]): Promise<string[]>;
+  /** From now on jobs may be handed to the taker without having been asked for. */
+  serve(taker: JobTaker): void;
+  /** Resolves when no job will be handed over any more. */
+  withdraw(): Promise<void>;
   /** Ends `sign` for good. */
   hush(): void;
   close(): Promise<void>;
@@ -77,6 +56,8 @@ export interface LaneWorkerOptions {
   readonly connection: QueueConnection;
   /** On which outcomes are recorded. */
   readonly settling?: QueueConnection;
+  /** With it jobs are handed over as they are added. */
+  readonly handing?: ChannelSource;
   readonly prefix: string;
   readonly marks: CallMarks;
   readonly logger: Logger;
@@ -98,21 +79,9 @@ const nothing: Sign = { isTaken: false, dueAt: 0 };
 export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
   const { lane, lockMs, connection, settling, logger } = options;
   const prefix = queuePrefix(options.prefix);
-  const worker = new Worker(lane, undefined, {
-    connection: connection.client,
-    prefix,
-    autorun: false,
-    lockDuration: lockMs,
-    // Redis takes whole milliseconds only.
-    stalledInterval: Math.ceil(lockMs / stalledChecks),
-    // How often is too often we decide ourselves: what BullMQ fails it only writes down.
-    maxStalledCount: 1_000_000,
-  });
+  const worker = openWorker(options, prefix);
   const backend = worker.getBackend();
   let isHushed = false;
-  worker.on("error", (error) => logger.debug({ err: error, lane }, "queue error"));
-  worker.on("stalled", (jobId) => logger.warn({ lane, callId: jobId }, "job of a lost dispatcher recovered"));
-  void worker.startStalledCheckTimer();
 
   async function sign(): Promise<Sign> {
     if (isHushed) return nothing;
@@ -124,16 +93,26 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
   const exchangeJobs = loadScript(connection.client, script);
   const exchangeSettled = settling && loadScript(settling.client, script);
   const { wait = "", active = "", delayed = "", marker = "", stalled = "" } = backend.keys;
-  const names = [wait, active, delayed, marker, stalled];
+  const offersKey = backend.toKey(offersName);
+  const names = [wait, active, delayed, marker, stalled, offersKey];
+  const handover = openHandover(options, { offersKey, channelPrefix: backend.toKey("handed:") });
   const { answered, cancelled } = options.marks;
   const tokens = crypto.randomUUID();
   let takes = 0;
-  async function exchange(run: RedisScript, done: readonly TakenJob[], more: ExchangeTerms): Promise<Exchange> {
+  function exchange(run: RedisScript, done: readonly TakenJob[], more: ExchangeTerms): Promise<Exchange> {
     const token = `${tokens}:${(takes += 1)}`;
     const at = Date.now();
+    const offers = handover?.offers();
     const args = [backend.toKey(""), answered, cancelled, at, more.want, token, lockMs, more.answeredOnly];
-    const reply = await run(names, [...args, ...done.flatMap((job) => [job.id, job.token])]);
-    return readExchange(reply as ExchangeReply, { token, at });
+    args.push(offerTtlMs, offers?.lines.length ?? 0, ...(offers?.lines ?? []));
+    const reply = run(names, [...args, ...done.flatMap((job) => [job.id, job.token])]);
+    const exchanged = reply.then((members) => readExchange(members as ExchangeReply, { token, at }));
+    if (offers)
+      exchanged.then(
+        ({ waiting }) => offers.written(waiting === 0),
+        () => offers.written(false),
+      );
+    return exchanged;
   }
   return {
     exchange: (done, want) => exchange(exchangeJobs, done, { want, answeredOnly: 0 }),
@@ -170,8 +149,37 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
       isHushed = true;
       backend.disconnectBlocking(false).catch(() => undefined);
     },
-    close: () => worker.close(true),
+    serve: (taker) => handover?.serve(taker),
+    withdraw: async () => handover?.withdraw(),
+    async close() {
+      handover?.close();
+      await worker.close(true);
+    },
   };
+}
+
+function openWorker({ lane, lockMs, connection, logger }: LaneWorkerOptions, prefix: string): Worker {
+  const worker = new Worker(lane, undefined, {
+    connection: connection.client,
+    prefix,
+    autorun: false,
+    lockDuration: lockMs,
+    // Redis takes whole milliseconds only.
+    stalledInterval: Math.ceil(lockMs / stalledChecks),
+    // How often is too often we decide ourselves: what BullMQ fails it only writes down.
+    maxStalledCount: 1_000_000,
+  });
+  worker.on("error", (error) => logger.debug({ err: error, lane }, "queue error"));
+  worker.on("stalled", (jobId) => logger.warn({ lane, callId: jobId }, "job of a lost dispatcher recovered"));
+  void worker.startStalledCheckTimer();
+  return worker;
+}
+
+function openHandover(
+  { handing, connection, lockMs, marks }: LaneWorkerOptions,
+  names: { readonly offersKey: string; readonly channelPrefix: string },
+): Handover | undefined {
+  return handing && createHandover({ source: handing, connection, lockMs, marks, ...names });
 }
 
 interface ExchangeTerms {

@@ -2,7 +2,7 @@ import { Queue, Worker } from "bullmq";
 import { expect, inject, test } from "vitest";
 import { createJobConsumer } from "#shared/queue/job-consumer.ts";
 import { createJobProducer } from "#shared/queue/job-producer.ts";
-import type { KnownCall } from "#shared/queue/lane-worker.ts";
+import type { KnownCall } from "#shared/queue/taken-job.ts";
 import { encodeJob } from "#shared/queue/job.ts";
 import { createResultStore } from "#shared/store/result-store.ts";
 import { createStoreKeys } from "#shared/store/store-keys.ts";
