@@ -64,12 +64,14 @@ function chosen(list: string | undefined): ScenarioName[] {
   return names as ScenarioName[];
 }
 
+const whenWaiting = "sluice-when-waiting";
+
 async function startTargets(): Promise<Target[]> {
   const cpu = gatewayCpu ? { cpu: gatewayCpu } : {};
   const targets = [directTarget(upstreamUrl), await startBare(19_100, upstreamUrl, gatewayCpu)];
   const stack = { workDir, upstreamUrl, ...cpu };
   targets.push(await startSluice({ ...stack, name: "sluice", port: 19_200, mode: "always" }));
-  targets.push(await startSluice({ ...stack, name: "sluice-when-waiting", port: 19_300, mode: "when_waiting" }));
+  targets.push(await startSluice({ ...stack, name: whenWaiting, port: 19_300, mode: "when_waiting" }));
   if (flags.peer === "portkey") targets.push(await startPortkey(19_400, upstreamUrl, gatewayCpu));
   else if (flags.peer) throw new Error(`unknown peer ${flags.peer}; there is portkey`);
   return targets;
@@ -92,6 +94,8 @@ async function run(targets: readonly Target[], repetitions: number): Promise<Res
     for (const scenario of chosen(flags.scenarios))
       for (const target of targets) {
         const { durationMs, load } = scenarios[scenario];
+        // Streams know no queue: they would be measured twice.
+        if (load.stream && target.name === whenWaiting) continue;
         const warmupMs = ("rampMs" in load ? load.rampMs : 0) + (flags.quick ? 200 : 600);
         const lasting = durationMs[flags.quick ? 1 : 0];
         const at = await measure(scenarios[scenario], target, { ...options, warmupMs, durationMs: lasting });
