@@ -140,12 +140,14 @@ export async function runLoad(plan: LoadPlan, onWindow: (edge: "begin" | "end") 
     pipelining: 1,
     headersTimeout: 120_000,
   });
-  const body = JSON.stringify({
+  // Bytes, made once: a megabyte of text for each call would be the load's limit, not the gateway's.
+  const text = JSON.stringify({
     model: "claude-bench",
     max_tokens: 100,
     messages: [{ role: "user", content: "x".repeat(plan.promptBytes) }],
     ...(plan.stream ? { stream: true } : {}),
   });
+  const body = Buffer.from(text);
   const headers = {
     "content-type": "application/json",
     "x-api-key": plan.key,

@@ -96,7 +96,7 @@ async function run(targets: readonly Target[], repetitions: number): Promise<Res
         const { durationMs, load } = scenarios[scenario];
         // Streams know no queue: they would be measured twice.
         if (load.stream && target.name === whenWaiting) continue;
-        const warmupMs = ("rampMs" in load ? load.rampMs : 0) + (flags.quick ? 200 : 600);
+        const warmupMs = ("rampMs" in load ? load.rampMs : 0) + (flags.quick ? 100 : 600);
         const lasting = durationMs[flags.quick ? 1 : 0];
         const at = await measure(scenarios[scenario], target, { ...options, warmupMs, durationMs: lasting });
         rows.push({ scenario, repetition, at });
