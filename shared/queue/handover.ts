@@ -21,7 +21,7 @@ export interface HandoverOptions {
 }
 
 /** What `exchange-jobs.lua` is to write if nothing waits: one job is handed over for each. */
-export interface Offers {
+interface Offers {
   readonly lines: readonly string[];
   /** To be called when it is known whether they were written. */
   written(isWritten: boolean): void;
