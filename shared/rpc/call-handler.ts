@@ -19,13 +19,22 @@ export interface CallContext {
   sent(note: SentNote): void;
 }
 
+/** Gives chunks, and waits when a sink wants no more. */
+export interface StreamSource {
+  resume(): void;
+}
+
 /** Where a streamed answer goes. */
 export interface StreamSink {
   /** In place of everything else. */
   outcome(outcome: Outcome): void;
   head(head: AnswerHead): void;
-  /** Takes the chunk in any case and keeps it unchanged until it is sent. False: wait for `onDrain` with the next. */
+  /** Takes the chunk in any case and keeps it unchanged until it is sent. False: wait with the next until `source` is resumed. */
   write(chunk: Buffer): boolean;
-  onDrain: (() => void) | undefined;
+  /**
+   * What the chunks come from. An object and no function: a closure over its stream that is made for each and kept here lets
+   * all that a stream consists of survive small collections (61 of 452 MB, against 3.5 of 402).
+   */
+  source: StreamSource | undefined;
   end(trailer: StreamTrailer): void;
 }

@@ -2,7 +2,7 @@ import type { Frame__Output } from "#proto/worker/v1/Frame.ts";
 import type { SentNote, WorkerCall } from "#shared/messages/call.ts";
 import { GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import type { AnswerHead, Outcome, StreamTrailer } from "#shared/messages/outcome.ts";
-import type { CallContext, StreamSink } from "./call-handler.ts";
+import type { CallContext, StreamSink, StreamSource } from "./call-handler.ts";
 import type { Channel, ChannelOwner } from "./channel.ts";
 import { errorOutcome } from "./error-outcome.ts";
 import { toEndFrame, toHeadFrame, toOutcomeFrame, toSentFrame } from "./frames.ts";
@@ -20,7 +20,7 @@ export function serveStream(channel: Channel, call: WorkerCall, deps: ServedCall
  * stream that had begun leaves. It counts as running until its last byte has left, however slow the reader.
  */
 class ServedStream implements ChannelOwner, StreamSink {
-  onDrain: (() => void) | undefined;
+  source: StreamSource | undefined;
   #id: string;
   #deps: ServedCallDeps;
   #channel: Channel;
@@ -73,7 +73,7 @@ class ServedStream implements ChannelOwner, StreamSink {
   }
 
   room(): void {
-    this.onDrain?.();
+    this.source?.resume();
   }
 
   finished(): void {

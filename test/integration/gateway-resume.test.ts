@@ -95,7 +95,7 @@ describe("a stream that may outlive its caller", () => {
       beginStream(sink);
       write(sink, messageStart("m", "msg_1") + blockStart());
       for (; written < 1500; written++)
-        if (!write(sink, chunk)) await new Promise<void>((resolve) => (sink.onDrain = resolve));
+        if (!write(sink, chunk)) await new Promise<void>((resolve) => (sink.source = { resume: resolve }));
       write(sink, streamEnd());
       endStream(sink);
     };

@@ -304,7 +304,7 @@ describe("a caller", () => {
       if (call.head.askedModel !== "opus") return answerStreamed(call, sink, context);
       beginStream(sink);
       for (let index = 0; index < 2000; index++) {
-        if (!sink.write(chunk)) await new Promise<void>((resolve) => (sink.onDrain = resolve));
+        if (!sink.write(chunk)) await new Promise<void>((resolve) => (sink.source = { resume: resolve }));
         written += chunk.length;
       }
       endStream(sink);

@@ -96,7 +96,7 @@ function pump(sink: StreamSink, signal: AbortSignal, stop: (bytes: number) => bo
       sink.end(completeTrailer);
       resolve();
     };
-    sink.onDrain = go;
+    sink.source = { resume: go };
     signal.addEventListener("abort", () => resolve());
     go();
   });

@@ -222,7 +222,7 @@ export function makeSink(): TestSink {
   let isFull = false;
   let given: { head?: AnswerHead; trailer?: StreamTrailer; outcome?: Outcome } = {};
   const sink: TestSink = {
-    onDrain: undefined,
+    source: undefined,
     events,
     get answerHead() {
       return given.head;
@@ -261,7 +261,7 @@ export function makeSink(): TestSink {
     },
     drain: () => {
       isFull = false;
-      sink.onDrain?.();
+      sink.source?.resume();
     },
   };
   return sink;

@@ -178,7 +178,7 @@ class StreamAttempt implements ExchangeReceiver {
     this.#exchange.expireAt(Date.now() + this.#limits.maxStreamMs, "longest");
     order.onContent();
     onBegin(order, this.#observer);
-    sink.onDrain = () => this.#exchange.resume();
+    sink.source = this.#exchange;
     sink.head({
       status: this.#head.status,
       headers: withDroppedBetas(streamHeaders(this.#head.headers, order.run.head.id), order.run, order.target),
@@ -261,7 +261,7 @@ class StreamAttempt implements ExchangeReceiver {
     if (this.#state === "settled") return;
     this.#state = "settled";
     clearTimeout(this.#holdTimer);
-    if (end.begun) this.#to.sink.onDrain = undefined;
+    if (end.begun) this.#to.sink.source = undefined;
     this.#held = [];
     this.#settle(end);
   }

@@ -126,7 +126,7 @@ class StreamedExchange extends WholeExchange {
     super.head(head);
     if (head.status !== 200) return;
     this.#isStreaming = true;
-    this.#sink.onDrain = () => this.exchange.resume();
+    this.#sink.source = this.exchange;
     const { provider, head: call } = this.asking;
     const headers = returnedHeaders(head.headers, call.id);
     this.#sink.head({ status: 200, headers, provider: provider.name, model: call.model, attempts: 1 });
@@ -148,7 +148,7 @@ class StreamedExchange extends WholeExchange {
   }
 
   #finish(end: "complete" | "cut"): void {
-    this.#sink.onDrain = undefined;
+    this.#sink.source = undefined;
     this.#sink.end({ end, code: end === "complete" ? "ok" : "internal", attempts: [], waits: [], notes: [] });
     this.#resolve();
   }
