@@ -71,6 +71,7 @@ export async function startWorkerHarness(options: HarnessOptions): Promise<Worke
       board,
       metrics,
       laterDeadline: (callId) => registered.laterDeadline(callId).catch(() => undefined),
+      logger,
     }),
     catalogue,
     affinity,
