@@ -26,22 +26,27 @@ export function decodeFact({ field, value }: StoredFact): TargetFact | undefined
   const [untilText, ...more] = value.split("\n");
   const until = Number(untilText);
   if (!provider || model === undefined || !Number.isFinite(until)) return undefined;
-  switch (kind) {
-    case "out": {
-      const cause = decodeCause(more[1]) ?? outCauses.get(more[0] ?? "");
-      return cause && { kind, provider, model: model || undefined, until, cause };
-    }
-    case "breaker": {
-      const cause = decodeCause(more[1]);
-      return { kind, provider, model, until, openings: Number(more[0]) || 0, ...(cause ? { cause } : {}) };
-    }
-    case "block":
-      return { kind, provider, model, until, cause: decodeCause(more[0]) ?? { reason: "rate_limited" } };
-    case "probe":
-      return { kind, provider, model, until };
-    default:
-      return undefined;
-  }
+  const read = isKind(kind) ? readers[kind] : undefined;
+  return read?.({ provider, model, until }, more);
+}
+
+type Read = (at: { provider: string; model: string; until: number }, more: readonly string[]) => TargetFact | undefined;
+
+const readers: Readonly<Record<TargetFact["kind"], Read>> = {
+  block: (at, [cause]) => ({ kind: "block", ...at, cause: decodeCause(cause) ?? { reason: "rate_limited" } }),
+  out({ provider, model, until }, [trouble = "", line]) {
+    const cause = decodeCause(line) ?? outCauses.get(trouble);
+    return cause && { kind: "out", provider, model: model || undefined, until, cause };
+  },
+  breaker(at, [openings, line]) {
+    const cause = decodeCause(line);
+    return { kind: "breaker", ...at, openings: Number(openings) || 0, ...(cause ? { cause } : {}) };
+  },
+  probe: (at) => ({ kind: "probe", ...at }),
+};
+
+function isKind(text: string | undefined): text is TargetFact["kind"] {
+  return text !== undefined && Object.hasOwn(readers, text);
 }
 
 const outCauses: ReadonlyMap<string, TargetCause> = new Map([

@@ -72,7 +72,14 @@ test.each<TargetFact>([
   { kind: "out", provider: "p", model: undefined, until: 5, cause: refused },
   { kind: "out", provider: "p", model: "m", until: 5, cause: exhausted },
   { kind: "breaker", provider: "p", model: "m", until: 5, openings: 3, cause: { reason: "overloaded", status: 529 } },
-  { kind: "breaker", provider: "p", model: "m", until: 5, openings: 3, cause: { reason: "reset", error: "ECONNRESET" } },
+  {
+    kind: "breaker",
+    provider: "p",
+    model: "m",
+    until: 5,
+    openings: 3,
+    cause: { reason: "reset", error: "ECONNRESET" },
+  },
   { kind: "breaker", provider: "p", model: "m", until: 0, openings: 0 },
   { kind: "probe", provider: "p", model: "m", until: 5 },
 ])("a fact is read as it was written: %j", (fact) => {

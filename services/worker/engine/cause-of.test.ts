@@ -20,11 +20,14 @@ test("an answered attempt is told with its status and the type of its error, and
   expect(causeOf(end)).toEqual({ reason: "credential_refused", status: 401, error: "authentication_error" });
 });
 
-test.each(["sk-ant-secret", "say hello to me", "x".repeat(80), ""])("a type that is no word is not repeated: %j", (type) => {
-  const { error, ...cause } = causeOf({ ...answered(401, { type, message: "m" }), detail: "key refused" });
-  expect(cause).toEqual({ reason: "credential_refused", status: 401 });
-  expect(error).toBe("key refused");
-});
+test.each(["sk-ant-secret", "say hello to me", "x".repeat(80), ""])(
+  "a type that is no word is not repeated: %j",
+  (type) => {
+    const { error, ...cause } = causeOf({ ...answered(401, { type, message: "m" }), detail: "key refused" });
+    expect(cause).toEqual({ reason: "credential_refused", status: 401 });
+    expect(error).toBe("key refused");
+  },
+);
 
 test("a body that is no envelope is not read", () => {
   expect(causeOf(answered(403, { type: "secret", message: "m" }, false))).toEqual({

@@ -23,7 +23,7 @@ const longestBackoffMs = 60_000;
 const credentialOutMs = 60_000;
 const exhaustedOutMs = 600_000;
 
-export type MarkReason = "rate_limited" | "credential" | "exhausted";
+type MarkReason = "rate_limited" | "credential" | "exhausted";
 
 /** What was noted of a target, and until when (milliseconds since the epoch). */
 export interface Mark {

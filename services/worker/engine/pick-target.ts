@@ -45,7 +45,10 @@ export async function pickTarget(
 }
 
 /** For the trace: why a target was left out and until when, or that it was on trial. */
-function describeState({ provider, model }: PlannedTarget, state: Exclude<Availability, { readonly kind: "free" }>): string {
+function describeState(
+  { provider, model }: PlannedTarget,
+  state: Exclude<Availability, { readonly kind: "free" }>,
+): string {
   if (state.kind === "on_trial") return `plan: ${provider} on trial`;
   const { kind, until, cause } = state;
   const why = cause === undefined ? "" : `: ${describeCause(cause)}`;

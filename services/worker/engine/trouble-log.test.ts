@@ -1,7 +1,7 @@
-import { pino } from "pino";
 import { beforeEach, expect, test } from "vitest";
 import type { ProviderConfig } from "#shared/config/schema.ts";
 import type { TargetCause } from "#shared/store/target-cause.ts";
+import { createLogger } from "#shared/telemetry/logger.ts";
 import { createTroubleLog, type TroubleLog } from "./trouble-log.ts";
 
 let lines: Record<string, unknown>[];
@@ -18,7 +18,7 @@ beforeEach(() => {
   lines = [];
   now = Date.parse("2026-11-21T12:00:00Z");
   const destination = { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) };
-  const logger = pino({ base: null, timestamp: false, formatters: { level: (level) => ({ level }) } }, destination);
+  const logger = createLogger({ name: "test", destination });
   const providers = {
     get: (name: string) => (configs[name] === undefined ? undefined : { config: configs[name] }),
   };
@@ -34,6 +34,8 @@ test("a refused credential is one line that says who, why, until when and what t
   expect(lines).toEqual([
     {
       level: "warn",
+      time: expect.any(String) as string,
+      service: "test",
       ...target,
       ...refused,
       until: "2026-11-21T12:01:00.000Z",
