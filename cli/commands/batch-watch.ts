@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { batchPath, describeCounts, isAllWell, type Batch } from "../batch.ts";
+import { noteErrors } from "../batch-errors.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { createProgress } from "../progress.ts";
 
@@ -21,6 +22,7 @@ export async function watchBatch(id: string, context: CommandContext): Promise<n
   try {
     const batch = await untilEnded(id, context);
     terminal.note(`${id} has ended: ${describeCounts(batch.request_counts)}.`);
+    await noteErrors(batch, context);
     terminal.note(`Results:  ${self} batch results ${id} -o results.jsonl`);
     return isAllWell(batch) ? 0 : 1;
   } finally {

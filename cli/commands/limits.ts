@@ -13,6 +13,9 @@ interface TargetLimits {
   readonly state: string;
   readonly blocked_until: string | null;
   readonly unavailable_until: string | null;
+  /** Absent from a gateway of an older version. */
+  readonly reason?: string | null;
+  readonly last_error?: { readonly status: number | null; readonly error: string | null } | null;
   readonly limits: Readonly<Record<string, Limit>>;
   readonly concurrency: { readonly limit: number; readonly interactive: number; readonly background: number } | null;
 }
@@ -58,8 +61,10 @@ function render({ at, targets, lanes }: Limits): string {
     String(depth.running),
     depth.oldest_waiting_ms === null ? "-" : seconds(depth.oldest_waiting_ms),
   ]);
+  const leftOut = targets.filter(({ reason }) => reason).map(describeLeftOut);
   return [
     renderTable(["PROVIDER", "MODEL", "STATE", "IN USE", "REMAINING"], targetRows),
+    ...(leftOut.length === 0 ? [] : [renderTable(["NOT ASKED", "MODEL", "UNTIL", "WHY"], leftOut)]),
     renderTable(["LANE", "WAITING", "PARKED", "RUNNING", "OLDEST"], laneRows),
   ].join("\n");
 }
@@ -70,6 +75,26 @@ function describeState(
 ): string {
   const until = blocked ?? unavailable;
   return state === "ok" || until === null ? state : `${state} ${seconds(Date.parse(until) - at)}`;
+}
+
+/** By the gateway's reasons, which are those of attempts in a trace. */
+const reasonWords: Readonly<Record<string, string>> = {
+  rate_limited: "rate limited",
+  credential_refused: "credential refused: check its entry in sluice.yaml",
+  account_exhausted: "out of credit, over its spend limit or on hold: see its account",
+  connect_failed: "breaker open: cannot be reached",
+  overloaded: "breaker open: overloaded",
+  server_error: "breaker open: server errors",
+  reset: "breaker open: breaks connections",
+  no_status: "breaker open: does not answer in time",
+  stream_error: "breaker open: streams fail",
+  stream_cut: "breaker open: streams end early",
+};
+
+function describeLeftOut({ provider, model, blocked_until: until, reason, last_error: last }: TargetLimits): string[] {
+  const seen = [last?.status, last?.error].filter((part) => part !== null && part !== undefined).join(" ");
+  const why = reasonWords[reason ?? ""] ?? reason ?? "";
+  return [provider, model, until ?? "-", seen === "" ? why : `${why} (${seen})`];
 }
 
 function describeUse({ concurrency }: TargetLimits): string {

@@ -15,6 +15,7 @@ import { createRedisHealth } from "#shared/store/redis-health.ts";
 import { createResultStore } from "#shared/store/result-store.ts";
 import { createTraceStore } from "#shared/store/trace-store.ts";
 import { createUsageStore } from "#shared/store/usage-store.ts";
+import type { Logger } from "#shared/telemetry/logger.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { createDispatcher } from "./dispatcher.ts";
 import { createKeyBudgets } from "./key-budgets.ts";
@@ -47,6 +48,7 @@ export async function startDispatcher(config: SluiceConfig, context: ServiceCont
   const usage = context.own(createUsageStore({ redis, prefix, keepMs: config.usage.keepMs, logger }));
   const budgets = context.own(createBudgetStore({ redis, prefix, logger }));
   const keyBudgets = createKeyBudgets(config);
+  warnWithoutKeys(config, logger);
   const producer = context.own(createJobProducer(redis, { prefix }));
   const feed = createBatchFeed({ redis, subscriber, prefix, holder, ...sealing });
   const items = createItemStore({ redis, prefix, ...sealing });
@@ -87,5 +89,18 @@ export async function startDispatcher(config: SluiceConfig, context: ServiceCont
     health: () => ({ running: dispatcher.running, unsettled: dispatcher.unsettled, workers: pool.size }),
     drain: (signal) => dispatcher.drain(signal),
   };
-  return { service, useBudgets: (identities) => keyBudgets.replace(identities) };
+  return {
+    service,
+    useBudgets: (identities) => {
+      keyBudgets.replace(identities);
+      warnWithoutKeys(identities, logger);
+    },
+  };
+}
+
+/** Gateways know budgets by themselves; whose items a dispatcher sends it knows by its own config only. */
+function warnWithoutKeys({ keys, oidc }: Pick<SluiceConfig, "keys" | "oidc">, logger: Logger): void {
+  if (keys.length > 0 || oidc.length > 0) return;
+  const advice = "give dispatchers the keys and oidc of the gateways' config; the keys' secrets may lack";
+  logger.warn({ advice }, "no keys in this config: items of batches are held to no budget");
 }

@@ -1,3 +1,4 @@
+import { joinNotes } from "#shared/messages/notes.ts";
 import type { Outcome, Wait } from "#shared/messages/outcome.ts";
 import type { CallJob, CallTrail } from "#shared/queue/job.ts";
 
@@ -10,7 +11,7 @@ export function wholeOutcome(job: CallJob, outcome: Outcome, takenAt: number): O
     ...outcome,
     attempts: [...trail.attempts, ...outcome.attempts],
     waits: [...trail.waits, waited, ...outcome.waits],
-    notes: [...new Set([...trail.notes, ...outcome.notes])],
+    notes: joinNotes(trail.notes, outcome.notes),
   };
 }
 

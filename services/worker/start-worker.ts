@@ -61,7 +61,15 @@ function openDeps(config: SluiceConfig, context: ServiceContext, redis: RedisCon
     calls.laterDeadline(callId).catch(() => undefined);
   const providers = context.own(createProviders(config.providers, { connectTimeoutMs }));
   const catalogue = createCatalogue(config);
-  const engine = createEngineDeps({ config: config.engine, providers, catalogue, board, metrics, laterDeadline });
+  const engine = createEngineDeps({
+    config: config.engine,
+    providers,
+    catalogue,
+    board,
+    metrics,
+    laterDeadline,
+    logger,
+  });
   const reporter = createLimitsReporter({ redis, prefix, workerId: randomUUID() });
   context.own(reportLimits({ paces: engine.paces, reporter, metrics }));
   return {

@@ -61,7 +61,7 @@ export interface CallFacts {
   readonly usage?: Usage;
   readonly attempts: readonly Attempt[];
   readonly waits: readonly Wait[];
-  /** Remarks such as `redis_away`, `affinity_kept`, `plan: vertex-eu blocked`. */
+  /** Remarks such as `redis_away`, `affinity_kept`, `plan: vertex-eu on trial`. */
   readonly notes: readonly string[];
 }
 

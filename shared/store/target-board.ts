@@ -1,7 +1,8 @@
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { RedisConnection } from "./connect-redis.ts";
 import { createTargetSharing } from "./target-sharing.ts";
-import { createTargetTable, openingsKeptMs, type OutReason, type TargetState } from "./target-table.ts";
+import type { TargetCause } from "./target-cause.ts";
+import { createTargetTable, openingsKeptMs, type TargetState } from "./target-table.ts";
 import { within } from "#shared/runtime/within.ts";
 
 export type { TargetState };
@@ -16,11 +17,11 @@ interface BoardTarget {
 export interface TargetBoard {
   /** From memory, without allocation. A live view. */
   state(provider: string, model: string): TargetState;
-  /** Rate limited. `reason` is for the log. */
-  block(target: BoardTarget, until: number, reason: string): void;
+  /** Rate limited. */
+  block(target: BoardTarget, until: number, cause: TargetCause): void;
   /** Not to be used: our credential is refused, or the account is exhausted. A bare name means the whole provider. */
-  out(providerOrTarget: string | BoardTarget, until: number, reason: OutReason): void;
-  openBreaker(target: BoardTarget, until: number): void;
+  out(providerOrTarget: string | BoardTarget, until: number, cause: TargetCause): void;
+  openBreaker(target: BoardTarget, until: number, cause: TargetCause): void;
   /** For every success; costs nothing unless the breaker had opened. */
   closeBreaker(target: BoardTarget): void;
   /** True for the one call that may try the target first, for `holdMs` at most. Takes 50 ms at most. */
@@ -46,23 +47,26 @@ export function createTargetBoard(options: TargetBoardOptions): TargetBoard {
   const sharing = createTargetSharing({ ...options, table });
   return {
     state: table.state,
-    block({ provider, model }, until, reason) {
-      logger.debug({ provider, model, until, reason }, "target blocked");
-      table.apply({ kind: "block", provider, model, until });
-      sharing.tell({ kind: "block", provider, model, until });
+    block({ provider, model }, until, cause) {
+      const fact = { kind: "block", provider, model, until, cause } as const;
+      table.apply(fact);
+      sharing.tell(fact);
     },
-    out(where, until, reason) {
+    out(where, until, cause) {
       const { provider, model } = typeof where === "string" ? { provider: where, model: undefined } : where;
-      if (table.state(provider, model ?? "").outUntil < Date.now())
-        logger.warn({ provider, model, until, reason }, "target out");
-      table.apply({ kind: "out", provider, model, until, reason });
-      sharing.tell({ kind: "out", provider, model, until, reason });
+      const fact = { kind: "out", provider, model, until, cause } as const;
+      table.apply(fact);
+      sharing.tell(fact);
     },
-    openBreaker({ provider, model }, until) {
-      const openings = nextOpenings(table.state(provider, model));
-      logger.warn({ provider, model, until, openings }, "breaker opened");
-      table.apply({ kind: "breaker", provider, model, until, openings });
-      sharing.tell({ kind: "breaker", provider, model, until, openings });
+    openBreaker({ provider, model }, until, cause) {
+      const state = table.state(provider, model);
+      const openings = nextOpenings(state);
+      // Calls that were in flight when it opened fail behind it.
+      if (state.breakerUntil <= Date.now())
+        logger.warn({ provider, model, ...cause, until: new Date(until).toISOString(), openings }, "breaker opened");
+      const fact = { kind: "breaker", provider, model, until, openings, cause } as const;
+      table.apply(fact);
+      sharing.tell(fact);
     },
     closeBreaker({ provider, model }) {
       if (table.state(provider, model).breakerOpenings === 0) return;

@@ -1,13 +1,16 @@
-export type OutReason = "credential" | "exhausted";
+import type { TargetCause } from "./target-cause.ts";
 
 /** What is known of a target. Times are milliseconds since the epoch, 0 for never. A live view: copy what you keep. */
 export interface TargetState {
   readonly blockedUntil: number;
+  /** Causes: undefined where there is none, or a process that knows of none has noted it. */
+  readonly blockedCause: TargetCause | undefined;
   /** The provider's or the target's own, whichever is later. */
   readonly outUntil: number;
-  readonly outReason: OutReason | undefined;
+  readonly outCause: TargetCause | undefined;
   /** After it the breaker is half open while `breakerOpenings` is above 0. */
   readonly breakerUntil: number;
+  readonly breakerCause: TargetCause | undefined;
   /** How often the breaker opened in a row. */
   readonly breakerOpenings: number;
   /** Somebody's probe is on its way. */
@@ -16,14 +19,20 @@ export interface TargetState {
 
 /** One fact about a target, as it is shared; `until` 0 takes it back (breaker and probe only). */
 export type TargetFact =
-  | { readonly kind: "block"; readonly provider: string; readonly model: string; readonly until: number }
+  | {
+      readonly kind: "block";
+      readonly provider: string;
+      readonly model: string;
+      readonly until: number;
+      readonly cause: TargetCause;
+    }
   /** Without a model it holds for the whole provider. */
   | {
       readonly kind: "out";
       readonly provider: string;
       readonly model: string | undefined;
       readonly until: number;
-      readonly reason: OutReason;
+      readonly cause: TargetCause;
     }
   | {
       readonly kind: "breaker";
@@ -31,6 +40,7 @@ export type TargetFact =
       readonly model: string;
       readonly until: number;
       readonly openings: number;
+      readonly cause?: TargetCause;
     }
   | { readonly kind: "probe"; readonly provider: string; readonly model: string; readonly until: number };
 
@@ -50,12 +60,14 @@ export const openingsKeptMs = 10 * 60_000;
 
 interface OutMark {
   until: number;
-  reason: OutReason | undefined;
+  cause: TargetCause | undefined;
 }
 
 interface Entry extends TargetState {
   blockedUntil: number;
+  blockedCause: TargetCause | undefined;
   breakerUntil: number;
+  breakerCause: TargetCause | undefined;
   breakerOpenings: number;
   probeUntil: number;
   readonly own: OutMark;
@@ -70,9 +82,11 @@ interface ProviderEntry {
 
 const free: TargetState = Object.freeze({
   blockedUntil: 0,
+  blockedCause: undefined,
   outUntil: 0,
-  outReason: undefined,
+  outCause: undefined,
   breakerUntil: 0,
+  breakerCause: undefined,
   breakerOpenings: 0,
   probing: false,
 });
@@ -83,7 +97,7 @@ export function createTargetTable(now: () => number = Date.now): TargetTable {
   function providerEntry(name: string): ProviderEntry {
     const known = providers.get(name);
     if (known) return known;
-    const out: OutMark = { until: 0, reason: undefined };
+    const out: OutMark = { until: 0, cause: undefined };
     const entry = { out, models: new Map<string, Entry>(), others: createEntry(out, now) };
     providers.set(name, entry);
     return entry;
@@ -107,7 +121,7 @@ export function createTargetTable(now: () => number = Date.now): TargetTable {
       const mark = model === undefined ? providerEntry(provider).out : targetEntry(provider, model).own;
       if (fact.until <= mark.until) return;
       mark.until = fact.until;
-      mark.reason = fact.reason;
+      mark.cause = fact.cause;
     },
     facts: () => [...providers].flatMap(([name, entry]) => providerFacts(name, entry, now())),
     sweep() {
@@ -123,15 +137,17 @@ export function createTargetTable(now: () => number = Date.now): TargetTable {
 function createEntry(ofProvider: OutMark, now: () => number): Entry {
   return {
     blockedUntil: 0,
+    blockedCause: undefined,
     breakerUntil: 0,
+    breakerCause: undefined,
     breakerOpenings: 0,
     probeUntil: 0,
-    own: { until: 0, reason: undefined },
+    own: { until: 0, cause: undefined },
     get outUntil() {
       return Math.max(this.own.until, ofProvider.until);
     },
-    get outReason() {
-      return this.own.until >= ofProvider.until ? this.own.reason : ofProvider.reason;
+    get outCause() {
+      return this.own.until >= ofProvider.until ? this.own.cause : ofProvider.cause;
     },
     get probing() {
       return this.probeUntil > now();
@@ -140,15 +156,21 @@ function createEntry(ofProvider: OutMark, now: () => number): Entry {
 }
 
 function applyToTarget(entry: Entry, fact: Exclude<TargetFact, { kind: "out" }>): void {
-  if (fact.kind === "block") entry.blockedUntil = Math.max(entry.blockedUntil, fact.until);
-  else if (fact.kind === "probe") entry.probeUntil = fact.until;
-  else if (fact.until === 0) {
-    entry.breakerUntil = 0;
-    entry.breakerOpenings = 0;
-  } else {
-    entry.breakerUntil = Math.max(entry.breakerUntil, fact.until);
-    entry.breakerOpenings = Math.max(entry.breakerOpenings, fact.openings);
+  if (fact.kind === "block") {
+    if (fact.until <= entry.blockedUntil) return;
+    entry.blockedUntil = fact.until;
+    entry.blockedCause = fact.cause;
+  } else if (fact.kind === "probe") entry.probeUntil = fact.until;
+  else applyBreaker(entry, fact);
+}
+
+function applyBreaker(entry: Entry, { until, openings, cause }: Extract<TargetFact, { kind: "breaker" }>): void {
+  const isTakenBack = until === 0;
+  if (isTakenBack || until > entry.breakerUntil) {
+    entry.breakerUntil = until;
+    entry.breakerCause = cause;
   }
+  entry.breakerOpenings = isTakenBack ? 0 : Math.max(entry.breakerOpenings, openings);
 }
 
 function providerFacts(provider: string, entry: ProviderEntry, at: number): TargetFact[] {
@@ -156,7 +178,8 @@ function providerFacts(provider: string, entry: ProviderEntry, at: number): Targ
   addOut(facts, { provider, model: undefined, mark: entry.out, at });
   for (const [model, target] of entry.models) {
     addOut(facts, { provider, model, mark: target.own, at });
-    if (target.blockedUntil > at) facts.push({ kind: "block", provider, model, until: target.blockedUntil });
+    if (target.blockedUntil > at && target.blockedCause)
+      facts.push({ kind: "block", provider, model, until: target.blockedUntil, cause: target.blockedCause });
     if (target.breakerOpenings > 0 && target.breakerUntil + openingsKeptMs > at)
       facts.push({
         kind: "breaker",
@@ -164,6 +187,7 @@ function providerFacts(provider: string, entry: ProviderEntry, at: number): Targ
         model,
         until: target.breakerUntil,
         openings: target.breakerOpenings,
+        ...(target.breakerCause ? { cause: target.breakerCause } : {}),
       });
   }
   return facts;
@@ -177,8 +201,7 @@ interface OutOf {
 }
 
 function addOut(facts: TargetFact[], { provider, model, mark, at }: OutOf): void {
-  if (mark.until > at && mark.reason)
-    facts.push({ kind: "out", provider, model, until: mark.until, reason: mark.reason });
+  if (mark.until > at && mark.cause) facts.push({ kind: "out", provider, model, until: mark.until, cause: mark.cause });
 }
 
 function isOver(entry: Entry, at: number): boolean {

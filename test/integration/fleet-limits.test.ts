@@ -63,7 +63,9 @@ describe("GET /v1/limits", () => {
       model: "claude-opus-4-8",
       serves: ["claude-opus-4-8"],
       state: "ok",
+      reason: null,
       blocked_until: null,
+      last_error: null,
       unavailable_until: null,
       limits: {},
       limits_at: null,
@@ -86,22 +88,40 @@ describe("GET /v1/limits", () => {
     await other.report([{ ...target, limit: 6, interactive: 1, background: 0 }], []);
     const subscriber = await store.connect("subscriber");
     const board = store.own(createTargetBoard({ redis, subscriber, prefix, logger: store.logger }));
-    board.block(target, at + 20_000, "rate_limited");
-    board.openBreaker({ provider: "one", model: "claude-haiku-4-5" }, at + 20_000);
-    board.out({ provider: "one", model: "other-1" }, at + 20_000, "credential");
+    board.block(target, at + 20_000, { reason: "rate_limited", status: 429, error: "rate_limit_error" });
+    const down = { reason: "connect_failed", error: "ECONNREFUSED" } as const;
+    board.openBreaker({ provider: "one", model: "claude-haiku-4-5" }, at + 20_000, down);
+    const refused = { reason: "credential_refused", status: 401, error: "authentication_error" } as const;
+    board.out({ provider: "one", model: "other-1" }, at + 20_000, refused);
+    // It answers 429 for longer than that.
+    board.block({ provider: "one", model: "other-1" }, at + 50_000, { reason: "rate_limited" });
 
     const { targets } = await limits();
+    const until = new Date(at + 20_000).toISOString();
     expect(targets[0]).toMatchObject({
       state: "blocked",
-      blocked_until: new Date(at + 20_000).toISOString(),
+      reason: "rate_limited",
+      blocked_until: until,
+      unavailable_until: null,
+      last_error: { status: 429, error: "rate_limit_error" },
       limits: { input_tokens: { limit: 100, remaining: 7, reset: new Date(resetAt).toISOString() } },
       limits_at: new Date(at).toISOString(),
       concurrency: { limit: 16, interactive: 3, background: 5, workers: 2 },
     });
-    expect(targets[1]).toMatchObject({ state: "failing", unavailable_until: new Date(at + 20_000).toISOString() });
-    expect(targets[2]).toMatchObject({ state: "unavailable" });
-    // Which credential, and why, is the operator's business.
-    expect(JSON.stringify(targets)).not.toContain("credential");
+    expect(targets[1]).toMatchObject({
+      state: "failing",
+      reason: "connect_failed",
+      blocked_until: until,
+      unavailable_until: until,
+      last_error: { status: null, error: "ECONNREFUSED" },
+    });
+    expect(targets[2]).toMatchObject({
+      state: "unavailable",
+      reason: "credential_refused",
+      blocked_until: until,
+      unavailable_until: until,
+      last_error: { status: 401, error: "authentication_error" },
+    });
   });
 
   test("shows how full the lanes are and how long their oldest job waits, parked or not", async () => {

@@ -165,7 +165,7 @@ test("every script keeps to one slot of a Redis Cluster", async () => {
   expect((await Promise.all(admissions)).map(({ ok }) => ok)).toEqual([true, false]);
   const board = bed.own(createTargetBoard({ redis: connection, subscriber, prefix, logger }));
   await eventually(() => expect(board.shared).toBe(true));
-  board.block({ provider: "p", model: "m" }, Date.now() + 60_000, "rate_limited");
+  board.block({ provider: "p", model: "m" }, Date.now() + 60_000, { reason: "rate_limited" });
   expect(await board.takeProbe({ provider: "p", model: "m" }, 60_000)).toBe(true);
   await eventually(async () => expect(await connection.client.hlen(`{${prefix}}:targets`)).toBe(1));
   const affinity = createAffinityStore({ redis: connection, prefix });

@@ -1,10 +1,15 @@
 import { expect, inject, test } from "vitest";
 import { createTargetBoard, type TargetBoard } from "#shared/store/target-board.ts";
+import type { TargetCause } from "#shared/store/target-cause.ts";
 import { bestOf } from "../support/best-of.ts";
 import { spawnRedis } from "../support/spawn-redis.ts";
 import { eventually } from "../support/eventually.ts";
 import { createStoreBed, type StoreBed } from "../support/store-bed.ts";
 
+const limited: TargetCause = { reason: "rate_limited", status: 429, error: "rate_limit_error" };
+const exhausted: TargetCause = { reason: "account_exhausted", status: 400, error: "invalid_request_error" };
+const refused: TargetCause = { reason: "credential_refused", status: 401 };
+const down: TargetCause = { reason: "connect_failed", error: "ECONNREFUSED" };
 const target = { provider: "anthropic", model: "claude-opus-4-8" };
 
 async function openBoard(bed: StoreBed): Promise<TargetBoard> {
@@ -21,30 +26,46 @@ test("what one worker learns of a target every worker knows, also one that comes
   await using bed = createStoreBed(inject("redisUrl"));
   const [one, other] = [await openBoard(bed), await openBoard(bed)];
   const until = Date.now() + 30_000;
-  one.block(target, until, "rate_limited");
-  one.out("second", until, "exhausted");
-  one.out({ provider: "third", model: "m" }, until, "credential");
-  one.openBreaker({ provider: "fourth", model: "m" }, until);
+  one.block(target, until, limited);
+  one.out("second", until, exhausted);
+  one.out({ provider: "third", model: "m" }, until, refused);
+  one.openBreaker({ provider: "fourth", model: "m" }, until, down);
   expect(stateOf(one).blockedUntil).toBe(until);
   const knows = (board: TargetBoard) => {
-    expect(stateOf(board).blockedUntil).toBe(until);
-    expect(board.state("second", "any")).toMatchObject({ outUntil: until, outReason: "exhausted" });
-    expect(board.state("third", "m")).toMatchObject({ outUntil: until, outReason: "credential" });
+    expect(stateOf(board)).toMatchObject({ blockedUntil: until, blockedCause: limited });
+    expect(board.state("second", "any")).toMatchObject({ outUntil: until, outCause: exhausted });
+    expect(board.state("third", "m")).toMatchObject({ outUntil: until, outCause: refused });
     expect(board.state("third", "other").outUntil).toBe(0);
-    expect(board.state("fourth", "m")).toMatchObject({ breakerUntil: until, breakerOpenings: 1 });
+    expect(board.state("fourth", "m")).toMatchObject({ breakerUntil: until, breakerOpenings: 1, breakerCause: down });
   };
   await eventually(() => knows(other));
   knows(await openBoard(bed));
+});
+
+test("what a worker of an older version notes is known, with the reason that its kind has", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const until = Date.now() + 30_000;
+  const redis = await bed.connect("command");
+  await redis.client.hset(`{${bed.prefix}}:targets`, {
+    "block\none\nm": String(until),
+    "out\ntwo\n": `${until}\nexhausted`,
+    "breaker\nthree\nm": `${until}\n2`,
+  });
+  const board = await openBoard(bed);
+  expect(board.state("one", "m")).toMatchObject({ blockedUntil: until, blockedCause: { reason: "rate_limited" } });
+  expect(board.state("two", "any")).toMatchObject({ outUntil: until, outCause: { reason: "account_exhausted" } });
+  const broken = board.state("three", "m");
+  expect(broken).toMatchObject({ breakerUntil: until, breakerOpenings: 2, breakerCause: undefined });
 });
 
 test("a block only extends, whoever notes it", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const [one, other] = [await openBoard(bed), await openBoard(bed)];
   const now = Date.now();
-  one.block(target, now + 60_000, "rate_limited");
+  one.block(target, now + 60_000, limited);
   await eventually(() => expect(stateOf(other).blockedUntil).toBe(now + 60_000));
-  other.block(target, now + 10_000, "rate_limited");
-  other.block({ ...target, model: "sign" }, now + 10_000, "rate_limited");
+  other.block(target, now + 10_000, limited);
+  other.block({ ...target, model: "sign" }, now + 10_000, limited);
   await eventually(() => expect(one.state("anthropic", "sign").blockedUntil).toBe(now + 10_000));
   expect(stateOf(one).blockedUntil).toBe(now + 60_000);
   expect(stateOf(await openBoard(bed)).blockedUntil).toBe(now + 60_000);
@@ -54,12 +75,12 @@ test("openings in a row are counted once each over all workers, and a success fo
   await using bed = createStoreBed(inject("redisUrl"));
   const [one, other] = [await openBoard(bed), await openBoard(bed)];
   const until = Date.now() + 3_000;
-  one.openBreaker(target, until);
-  other.openBreaker(target, until);
+  one.openBreaker(target, until, down);
+  other.openBreaker(target, until, down);
   await eventually(() => expect(stateOf(other).breakerUntil).toBe(until));
   expect([stateOf(one).breakerOpenings, stateOf(other).breakerOpenings]).toEqual([1, 1]);
   await eventually(() => expect(Date.now()).toBeGreaterThan(until));
-  other.openBreaker(target, Date.now() + 10_000);
+  other.openBreaker(target, Date.now() + 10_000, down);
   await eventually(() => expect(stateOf(one).breakerOpenings).toBe(2));
   one.closeBreaker(target);
   await eventually(() => expect(stateOf(other)).toMatchObject({ breakerUntil: 0, breakerOpenings: 0 }));
@@ -88,7 +109,7 @@ test("without Redis a worker goes by its own knowledge, and shares it afterwards
   const until = Date.now() + 60_000;
   await redis.kill();
   await eventually(() => expect([one.shared, other.shared]).toEqual([false, false]));
-  one.block(target, until, "rate_limited");
+  one.block(target, until, limited);
   expect(stateOf(one).blockedUntil).toBe(until);
   expect(stateOf(other).blockedUntil).toBe(0);
   expect([await one.takeProbe(target, 60_000), await one.takeProbe(target, 60_000)]).toEqual([true, false]);
@@ -116,7 +137,7 @@ test("what is kept of targets has a time to live", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const board = await openBoard(bed);
   const redis = await bed.connect("command");
-  board.block(target, Date.now() + 60_000, "rate_limited");
+  board.block(target, Date.now() + 60_000, limited);
   await board.takeProbe(target, 60_000);
   await eventually(async () => {
     const keys = await redis.client.keys(`{${bed.prefix}}:*`);

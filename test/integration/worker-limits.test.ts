@@ -197,7 +197,7 @@ describe("rate limits", () => {
   test("a thread's continuation whose target is limited is not found, at once", async () => {
     await using harness = await start();
     await harness.affinity.bind("key:test", "msg_1", { provider: "a", model: modelName });
-    harness.board.block({ provider: "a", model: modelName }, Date.now() + 60_000, "test");
+    harness.board.block({ provider: "a", model: modelName }, Date.now() + 60_000, { reason: "rate_limited" });
     const thread = { type: "continue", previous_message_id: "msg_1" };
     const outcome = await invoke(
       harness,
@@ -267,7 +267,7 @@ describe("breakers", () => {
     const target = { provider: "a", model: modelName };
     const halfOpen = async (): Promise<void> => {
       harness.board.closeBreaker(target);
-      harness.board.openBreaker(target, Date.now() + 30);
+      harness.board.openBreaker(target, Date.now() + 30, { reason: "connect_failed" });
       await eventually(() => expect(harness.board.state("a", modelName).breakerUntil).toBeLessThan(Date.now()));
     };
     await halfOpen();

@@ -44,6 +44,8 @@ export interface HarnessOptions {
   readonly prefix?: string;
   readonly engine?: Partial<EngineConfig>;
   readonly streams?: Partial<StreamLimits>;
+  /** Where the log's lines go; nowhere if absent. */
+  readonly logLines?: string[];
   /** Does not wait for Redis. */
   readonly isRedisAway?: boolean;
 }
@@ -51,7 +53,9 @@ export interface HarnessOptions {
 export const modelName = "claude-opus-4-8";
 
 export async function startWorkerHarness(options: HarnessOptions): Promise<WorkerHarness> {
-  const logger = createLogger({ name: "test", level: "silent" });
+  const { logLines } = options;
+  const destination = { write: (line: string) => void logLines?.push(line) };
+  const logger = createLogger({ name: "test", level: logLines ? "info" : "silent", destination });
   const prefix = options.prefix ?? `test-${randomUUID()}`;
   const redis = connectRedis(options.redisUrl, "command", { logger, ...patience(options.redisUrl) });
   const subscriber = connectRedis(options.redisUrl, "subscriber", { logger });
@@ -71,6 +75,7 @@ export async function startWorkerHarness(options: HarnessOptions): Promise<Worke
       board,
       metrics,
       laterDeadline: (callId) => registered.laterDeadline(callId).catch(() => undefined),
+      logger,
     }),
     catalogue,
     affinity,

@@ -1,4 +1,5 @@
 import type { CallHead } from "#shared/messages/call.ts";
+import { joinNotes } from "#shared/messages/notes.ts";
 import type { CallFacts, Outcome, Wait } from "#shared/messages/outcome.ts";
 
 const mostSpreadMs = 100;
@@ -28,6 +29,6 @@ export function behind<T extends Trail>(trail: Trail | undefined, facts: T): T {
     ...facts,
     attempts: [...trail.attempts, ...facts.attempts],
     waits: [...trail.waits, ...facts.waits],
-    notes: [...new Set([...trail.notes, ...facts.notes])],
+    notes: joinNotes(trail.notes, facts.notes),
   };
 }

@@ -3,6 +3,7 @@ import { GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import type { Catalogue, CatalogueModel, Target } from "#shared/routing/catalogue.ts";
 import type { HeadersOfTarget } from "#shared/store/fleet-limits.ts";
 import type { TargetState } from "#shared/store/target-board.ts";
+import type { TargetCause } from "#shared/store/target-cause.ts";
 import { writeJson } from "../answer.ts";
 import { mayUse } from "../call/check-models.ts";
 import { describeLanes, type FleetSnapshot, type FleetView } from "../fleet-view.ts";
@@ -72,8 +73,7 @@ function describeTarget({ provider, model }: Target, { at, limits }: FleetSnapsh
   const state = limits.state(provider, model);
   const headers = limits.headers(provider, model);
   return {
-    state: stateWord(state, at),
-    blocked_until: after(state.blockedUntil, at),
+    ...describeState(state, at),
     unavailable_until: after(Math.max(state.outUntil, state.breakerUntil), at),
     limits: headers ? describeHeaders(headers) : {},
     limits_at: headers ? instant(headers.at) : null,
@@ -81,11 +81,22 @@ function describeTarget({ provider, model }: Target, { at, limits }: FleetSnapsh
   };
 }
 
-/** Why an account cannot be used is its operator's business. */
-function stateWord(state: TargetState, at: number): "ok" | "blocked" | "failing" | "unavailable" {
-  if (state.outUntil > at) return "unavailable";
-  if (state.breakerUntil > at) return "failing";
-  return state.blockedUntil > at ? "blocked" : "ok";
+/** Whether the target is asked now; if not, until when and why. The weightiest obstacle goes first, as at the workers. */
+function describeState(state: TargetState, at: number): object {
+  if (state.outUntil > at) return leftOut("unavailable", state.outUntil, state.outCause);
+  if (state.breakerUntil > at) return leftOut("failing", state.breakerUntil, state.breakerCause);
+  if (state.blockedUntil > at) return leftOut("blocked", state.blockedUntil, state.blockedCause);
+  return { state: "ok", reason: null, blocked_until: null, last_error: null };
+}
+
+/** The provider's status and type of error, which the traces of the calls that met them say too; no word of its own. */
+function leftOut(state: "unavailable" | "failing" | "blocked", until: number, cause: TargetCause | undefined): object {
+  return {
+    state,
+    reason: cause?.reason ?? null,
+    blocked_until: instant(until),
+    last_error: cause ? { status: cause.status ?? null, error: cause.error ?? null } : null,
+  };
 }
 
 function describeHeaders({ limits }: HeadersOfTarget): object {

@@ -5,9 +5,11 @@ import { availabilityOf } from "./availability.ts";
 const now = 1_000_000;
 const well: TargetState = {
   blockedUntil: 0,
+  blockedCause: undefined,
   outUntil: 0,
-  outReason: undefined,
+  outCause: undefined,
   breakerUntil: 0,
+  breakerCause: undefined,
   breakerOpenings: 0,
   probing: false,
 };
@@ -20,6 +22,15 @@ describe("whether a target may be asked", () => {
     expect(look({ blockedUntil: now + 5 })).toEqual({ kind: "blocked", until: now + 5 }));
   test("one with an open breaker is broken until it is half open", () =>
     expect(look({ breakerUntil: now + 5, breakerOpenings: 1 })).toEqual({ kind: "broken", until: now + 5 }));
+  test("what is left out says why", () => {
+    const [limited, refused, down] = (["rate_limited", "credential_refused", "connect_failed"] as const).map(
+      (reason) => ({ reason }),
+    );
+    const causes = { blockedCause: limited, outCause: refused, breakerCause: down };
+    expect(look({ ...causes, blockedUntil: now + 5 })).toMatchObject({ kind: "blocked", cause: limited });
+    expect(look({ ...causes, blockedUntil: now + 5, breakerUntil: now + 5 })).toMatchObject({ cause: down });
+    expect(look({ ...causes, outUntil: now + 5, breakerUntil: now + 5 })).toMatchObject({ cause: refused });
+  });
   test("a refused account goes before everything", () =>
     expect(look({ outUntil: now + 9, blockedUntil: now + 5, breakerUntil: now + 5, breakerOpenings: 2 })).toEqual({
       kind: "out",

@@ -1,13 +1,18 @@
 import { hash } from "node:crypto";
 import type { TargetBoard } from "#shared/store/target-board.ts";
 import type { Target } from "#shared/routing/catalogue.ts";
+import type { AttemptEnd } from "./attempt-end.ts";
+import { causeOf } from "./cause-of.ts";
 import { targetKey } from "./target-key.ts";
 import type { HealthMark } from "./decide-next.ts";
 
 export interface Breaker {
-  /** Counts an attempt's end; opens the target's breaker when it is one too many. */
-  count(target: Target, mark: HealthMark, body: Buffer): void;
+  /** Counts a failure; opens the target's breaker when it is one too many. `end` is why, `body` the call's. */
+  failed(target: Target, mark: FailureMark, failed: { readonly body: Buffer; readonly end: AttemptEnd }): void;
+  succeeded(target: Target): void;
 }
+
+type FailureMark = Exclude<HealthMark, "success" | "none">;
 
 const connectFailuresToOpen = 3;
 const failuresToOpen = 5;
@@ -28,20 +33,18 @@ interface Streak {
 export function createBreaker(board: TargetBoard, onOpen: (target: Target) => void): Breaker {
   const streaks = new Map<string, Streak>();
   return {
-    count: (target, mark, body) => {
-      if (mark === "none") return;
+    succeeded: (target) => {
+      if (streaks.size > 0) streaks.delete(targetKey(target));
+      board.closeBreaker(target);
+    },
+    failed: (target, mark, { body, end }) => {
       const key = targetKey(target);
       const { breakerOpenings } = board.state(target.provider, target.model);
-      if (mark === "success") {
-        if (streaks.size > 0) streaks.delete(key);
-        if (breakerOpenings > 0) board.closeBreaker(target);
-        return;
-      }
       const streak = addFailure(streaks, key, mark === "connect_failure" ? undefined : body);
       // A target on trial opens again at its first failure.
       if (breakerOpenings === 0 && !isTooMany(streak)) return;
       streaks.delete(key);
-      board.openBreaker(target, Date.now() + openMs(breakerOpenings));
+      board.openBreaker(target, Date.now() + openMs(breakerOpenings), causeOf(end));
       onOpen(target);
     },
   };

@@ -1,5 +1,6 @@
 import type { CallHead, SentNote } from "#shared/messages/call.ts";
 import type { Attempt, Wait } from "#shared/messages/outcome.ts";
+import { addNote } from "#shared/messages/notes.ts";
 import type { PlannedTarget } from "#shared/routing/plan.ts";
 import type { Use } from "../adapt/wire-features.ts";
 import type { Exchange } from "../upstream/exchange.ts";
@@ -38,7 +39,7 @@ export interface CallRun {
 
 /** A remark for the trace; said once. */
 export function noteOnce(run: CallRun, note: string): void {
-  if (!run.notes.includes(note)) run.notes.push(note);
+  addNote(run.notes, note);
 }
 
 /** A new run; `sentBefore` is what a lost worker had asked already. */

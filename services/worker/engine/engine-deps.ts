@@ -1,6 +1,7 @@
 import type { EngineConfig } from "#shared/config/schema.ts";
 import type { Catalogue } from "#shared/routing/catalogue.ts";
 import type { TargetBoard } from "#shared/store/target-board.ts";
+import type { Logger } from "#shared/telemetry/logger.ts";
 import type { Metrics } from "#shared/telemetry/metrics.ts";
 import { createBetaTable, type BetaTable } from "../adapters/betas.ts";
 import { createAttemptMetrics, type AttemptMetrics } from "./attempt-metrics.ts";
@@ -11,6 +12,7 @@ import { createLimits, type Limits } from "./limits.ts";
 import { createPaces, type Paces } from "./pace.ts";
 import { createProbes, type Probes } from "./probe.ts";
 import type { Providers } from "./provider.ts";
+import { createTroubleLog, type TroubleLog } from "./trouble-log.ts";
 
 /** What the attempt engine works with; one per process. */
 export interface EngineDeps {
@@ -27,18 +29,27 @@ export interface EngineDeps {
   readonly metrics: Metrics;
   readonly laterDeadline: AttemptOrder["laterDeadline"];
   readonly attemptMetrics: AttemptMetrics;
+  readonly troubleLog: TroubleLog;
 }
 
-type GivenDeps = Pick<EngineDeps, "config" | "providers" | "catalogue" | "board" | "metrics" | "laterDeadline">;
+interface GivenDeps extends Pick<
+  EngineDeps,
+  "config" | "providers" | "catalogue" | "board" | "metrics" | "laterDeadline"
+> {
+  readonly logger: Logger;
+}
 
-export function createEngineDeps(given: GivenDeps): EngineDeps {
+export function createEngineDeps({ logger, ...given }: GivenDeps): EngineDeps {
   const { board, metrics, providers } = given;
+  const troubleLog = createTroubleLog({ logger, providers });
   return {
     ...given,
+    troubleLog,
     breaker: createBreaker(board, ({ provider, model }) => metrics.breakerOpeningsTotal.inc({ provider, model })),
-    limits: createLimits(board, ({ provider, model }, reason) =>
-      metrics.targetBlockedTotal.inc({ provider, model, reason }),
-    ),
+    limits: createLimits(board, (target, { reason, cause, until }) => {
+      metrics.targetBlockedTotal.inc({ provider: target.provider, model: target.model, reason });
+      troubleLog.noted(target, cause, until);
+    }),
     probes: createProbes(board),
     paces: createPaces((provider) => providers.get(provider)?.config.connections ?? Number.POSITIVE_INFINITY),
     betas: createBetaMemory(),

@@ -2,6 +2,7 @@ import type { Attempt } from "#shared/messages/outcome.ts";
 import type { PlannedTarget } from "#shared/routing/plan.ts";
 import type { AttemptEnd } from "./attempt-end.ts";
 import type { CallRun } from "./call-run.ts";
+import { causeOf } from "./cause-of.ts";
 import { healthMark } from "./decide-next.ts";
 import type { EngineDeps } from "./engine-deps.ts";
 import type { Probe } from "./probe.ts";
@@ -24,8 +25,7 @@ export function noteEnd(made: MadeAttempt, run: CallRun, deps: EngineDeps): void
   if (isUnanswered(end)) run.isUnanswered = true;
   deps.attemptMetrics.attempt(target, end);
   markLimits(made, run, deps);
-  const limited = limitTarget(target, run.head.operation);
-  deps.breaker.count(limited, healthMark(end.reason, end.failure?.status ?? failedStatus(end)), run.body);
+  markHealth(made, run, deps);
   settleProbe(made);
 }
 
@@ -55,12 +55,23 @@ function toAttempt({ target, end, isRerun }: MadeAttempt): Attempt {
   };
 }
 
-function markLimits({ target, end, isRenewed }: MadeAttempt, run: CallRun, { limits }: EngineDeps): void {
+function markHealth({ target, end }: MadeAttempt, run: CallRun, { breaker }: EngineDeps): void {
+  const mark = healthMark(end.reason, end.failure?.status ?? failedStatus(end));
+  if (mark === "none") return;
   const limited = limitTarget(target, run.head.operation);
-  if (end.reason === "ok") limits.succeeded(limited);
-  else if (end.reason === "rate_limited") limits.limited(limited, end.headers ?? {}, end.failure?.retryAt);
-  else if (end.reason === "credential_refused" && !isRenewed) limits.credentialRefused(limited);
-  else if (end.reason === "account_exhausted") limits.accountExhausted(target);
+  if (mark === "success") breaker.succeeded(limited);
+  else breaker.failed(limited, mark, { body: run.body, end });
+}
+
+function markLimits({ target, end, isRenewed }: MadeAttempt, run: CallRun, { limits, troubleLog }: EngineDeps): void {
+  const limited = limitTarget(target, run.head.operation);
+  if (end.reason === "ok") {
+    limits.succeeded(limited);
+    troubleLog.succeeded(limited);
+  } else if (end.reason === "rate_limited") limits.limited(limited, end);
+  else if (end.reason === "credential_refused" && !isRenewed) limits.credentialRefused(limited, end);
+  else if (end.reason === "account_exhausted") limits.accountExhausted(target, end);
+  else if (end.reason === "no_credential") troubleLog.noted(limited, causeOf(end));
 }
 
 function settleProbe({ probe, end }: MadeAttempt): void {

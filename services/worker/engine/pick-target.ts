@@ -1,5 +1,6 @@
 import type { PlannedTarget } from "#shared/routing/plan.ts";
 import type { TargetBoard } from "#shared/store/target-board.ts";
+import { describeCause } from "#shared/store/target-cause.ts";
 import { availabilityOf, free, type Availability } from "./availability.ts";
 import { noteOnce, type CallRun } from "./call-run.ts";
 import type { Paces } from "./pace.ts";
@@ -33,7 +34,7 @@ export async function pickTarget(
   for (const target of order) {
     if (run.struck.has(target)) continue;
     const state = availability(run, target, deps);
-    if (state.kind !== "free") noteOnce(run, `plan: ${target.provider} ${state.kind.replace("_", " ")}`);
+    if (state.kind !== "free") noteOnce(run, describeState(target, state));
     if (target !== preferred && mustStandBack(run, target, deps)) continue;
     if (state.kind === "free" && mayStart(run, target, deps)) return { target };
     if (state.kind !== "on_trial") continue;
@@ -41,6 +42,17 @@ export async function pickTarget(
     if (probe) return { target, probe };
   }
   return undefined;
+}
+
+/** For the trace: why a target was left out and until when, or that it was on trial. */
+function describeState(
+  { provider, model }: PlannedTarget,
+  state: Exclude<Availability, { readonly kind: "free" }>,
+): string {
+  if (state.kind === "on_trial") return `plan: ${provider} on trial`;
+  const { kind, until, cause } = state;
+  const why = cause === undefined ? "" : `: ${describeCause(cause)}`;
+  return `plan: ${provider} ${model} ${kind} until ${new Date(until).toISOString()}${why}`;
 }
 
 /** The same without a promise, for the usual case: the first target is free and nothing is on trial. */

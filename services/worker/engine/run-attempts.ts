@@ -142,7 +142,7 @@ function probeHooks(run: CallRun, { target, probe }: Picked, deps: EngineDeps): 
   if (probe.kind === "reset")
     return { ...noProbe, onStatus: (status) => (status === 429 ? undefined : probe.passed()) };
   const onContent = (): void => {
-    deps.breaker.count(limitTarget(target, run.head.operation), "success", run.body);
+    deps.breaker.succeeded(limitTarget(target, run.head.operation));
     probe.passed();
   };
   return { ...noProbe, onContent };

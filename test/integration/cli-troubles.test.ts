@@ -1,0 +1,156 @@
+import { Readable } from "node:stream";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { resultLine } from "#shared/messages/batch-result.ts";
+import { runCommand } from "../../cli/run-command.ts";
+import type { Terminal } from "../../cli/terminal.ts";
+import { json, standInId, startBatchStandIn, type BatchStandIn } from "../support/batch-stand-in.ts";
+
+// What the command line says of batches that failed and of targets that are not asked.
+
+let gateway: BatchStandIn;
+beforeEach(async () => {
+  gateway = await startBatchStandIn();
+});
+afterEach(() => gateway[Symbol.asyncDispose]());
+
+async function run(
+  ...argv: string[]
+): Promise<{ readonly code: number; readonly out: string; readonly notes: string[] }> {
+  let out = "";
+  const notes: string[] = [];
+  const terminal: Terminal = {
+    out: (text) => void (out += text),
+    pour: () => Promise.reject(new Error("nothing is poured")),
+    note: (line) => void notes.push(line),
+    redraw: () => undefined,
+    isLive: false,
+    columns: 80,
+  };
+  const code = await runCommand({
+    argv,
+    env: { SLUICE_URL: gateway.url, SLUICE_KEY: "sk-cli" },
+    terminal,
+    stdin: Readable.from([]),
+    path: (file) => file,
+    readLocalKey: () => undefined,
+    self: "sluice",
+    signal: new AbortController().signal,
+    retryMs: 1,
+  });
+  return { code, out, notes };
+}
+
+const succeeded = (id: string): string =>
+  `${JSON.stringify({ custom_id: id, result: { type: "succeeded", message: { text: '"errored"' } } })}\n`;
+
+function errored(id: string, type: string, message: string): string {
+  const error = { type: "error", error: { type, message }, request_id: `req_${id}` };
+  return resultLine(id, { end: "errored", payload: Buffer.from(JSON.stringify(error)) }).toString();
+}
+
+function end(counts: Partial<BatchStandIn["progress"]>): void {
+  Object.assign(gateway.progress, { processing: 0, ...counts });
+  gateway.status = "ended";
+}
+
+test("a batch that failed in part says which errors there were, the most frequent first", async () => {
+  const lines = ["a", "b"].map((id) => errored(id, "invalid_request_error", `max_tokens of ${id}`));
+  lines.push(...Array.from({ length: 3_000 }, (_, i) => succeeded(`s${i}`)));
+  lines.push(
+    ...["c", "d", "e"].map((id) => errored(id, "api_error", "This gateway cannot \u001B[2J use its accounts.")),
+  );
+  gateway.results = lines.join("");
+  end({ succeeded: 3_000, errored: 5 });
+  const { code, notes, out } = await run("batch", "watch", standInId);
+  expect({ code, out }).toEqual({ code: 1, out: "" });
+  expect(notes).toEqual([
+    `${standInId} has ended: 3000 succeeded, 5 errored.`,
+    '  3 x api_error, the first in "c": "This gateway cannot \\u001b[2J use its accounts."',
+    '  2 x invalid_request_error, the first in "a": "max_tokens of a"',
+    'Their lines in the results have "type":"errored"; what happened to the first: GET /v1/requests/req_c',
+    expect.stringContaining("batch results") as string,
+  ]);
+});
+
+test("a batch that went well is not read before its results are asked for", async () => {
+  end({ succeeded: 2 });
+  expect((await run("batch", "watch", standInId)).code).toBe(0);
+  expect(gateway.seen.map(({ path }) => path)).toEqual([`/v1/messages/batches/${standInId}`]);
+});
+
+test("results that cannot be read change neither the end nor what else is said", async () => {
+  end({ errored: 2 });
+  const batch = { id: standInId, processing_status: "ended", request_counts: gateway.progress };
+  gateway.next(
+    (response) => json(response, 200, batch),
+    (response) => {
+      response.writeHead(200, { "content-length": "100000" });
+      response.write(errored("a", "api_error", "m"), () => response.destroy());
+    },
+  );
+  const { code, notes } = await run("batch", "watch", standInId);
+  expect(code).toBe(1);
+  expect(notes).toEqual([
+    `${standInId} has ended: 2 errored.`,
+    "Why cannot be read at the moment: the results say.",
+    expect.stringContaining("batch results") as string,
+  ]);
+});
+
+const known = { model: "m", serves: ["m"], limits: {}, limits_at: null, concurrency: null };
+const until = "2026-11-21T00:01:00.000Z";
+
+test("limits say in words why a target is not asked, and until when", async () => {
+  const out = { state: "unavailable", blocked_until: until, unavailable_until: until };
+  const targets = [
+    { ...known, provider: "well", state: "ok", reason: null, blocked_until: null, last_error: null },
+    {
+      ...known,
+      ...out,
+      provider: "one",
+      reason: "credential_refused",
+      last_error: { status: 401, error: "authentication_error" },
+    },
+    { ...known, ...out, provider: "two", reason: "account_exhausted", last_error: { status: 402, error: null } },
+    {
+      ...known,
+      ...out,
+      provider: "three",
+      reason: "connect_failed",
+      last_error: { status: null, error: "ECONNREFUSED" },
+    },
+    { ...known, ...out, provider: "four", reason: "of_tomorrow", last_error: null },
+  ];
+  gateway.next((response) =>
+    json(response, 200, { type: "limits", at: "2026-11-21T00:00:00.000Z", targets, lanes: {} }),
+  );
+  const lines = (await run("limits")).out.split("\n").map((line) => line.replaceAll(/ {2,}/g, " | "));
+  expect(lines).toContain("one | m | unavailable 60.0s | - | -");
+  expect(lines.filter((line) => line.includes(until))).toEqual([
+    `one | m | ${until} | credential refused: check its entry in sluice.yaml (401 authentication_error)`,
+    `two | m | ${until} | out of credit, over its spend limit or on hold: see its account (402)`,
+    `three | m | ${until} | breaker open: cannot be reached (ECONNREFUSED)`,
+    `four | m | ${until} | of_tomorrow`,
+  ]);
+});
+
+test("while every target is asked, and from a gateway that gives no reasons, limits are what they were", async () => {
+  const targets = [
+    { ...known, provider: "one", state: "blocked", blocked_until: until, unavailable_until: null },
+    {
+      ...known,
+      provider: "two",
+      state: "ok",
+      blocked_until: null,
+      unavailable_until: null,
+      reason: null,
+      last_error: null,
+    },
+  ];
+  gateway.next((response) =>
+    json(response, 200, { type: "limits", at: "2026-11-21T00:00:00.000Z", targets, lanes: {} }),
+  );
+  const { out } = await run("limits");
+  expect(out).toContain("blocked 60.0s");
+  expect(out).not.toContain("NOT ASKED");
+});
