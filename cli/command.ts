@@ -22,7 +22,7 @@ export interface CommandContext {
 }
 
 /** An option of a command, as `parseArgs` takes it, with its line in the help. */
-export interface CommandOption {
+interface CommandOption {
   readonly type: "string" | "boolean";
   readonly short?: string;
   /** What stands for its value in the help; VALUE if absent. */

@@ -17,7 +17,7 @@ export interface Whereabouts {
 }
 
 /** The way out of what goes wrong between here and a gateway: a line for each, with where the fault may lie. */
-export interface GatewayAdvice {
+interface GatewayAdvice {
   readonly keyRefused: string;
   readonly unreachable: string;
   /** Somebody answered, but not as a gateway does. */
