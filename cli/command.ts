@@ -1,4 +1,3 @@
-import type { ParseArgsConfig } from "node:util";
 import type { GatewayClient } from "./gateway-client.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -22,14 +21,23 @@ export interface CommandContext {
   readonly pollMs: number;
 }
 
+/** An option of a command, as `parseArgs` takes it, with its line in the help. */
+interface CommandOption {
+  readonly type: "string" | "boolean";
+  readonly short?: string;
+  /** What stands for its value in the help; VALUE if absent. */
+  readonly takes?: string;
+  readonly help?: string;
+}
+
 export interface Command {
-  /** After the program's name, for the help. */
+  /** After the program's name, for the help: its words, then its arguments in capitals. */
   readonly usage: string;
   readonly summary: string;
   readonly help?: string;
-  /** How many arguments beside the options. */
+  /** How many arguments beside the options; none may be missing. */
   readonly args: number;
-  readonly options?: NonNullable<ParseArgsConfig["options"]>;
+  readonly options?: Readonly<Record<string, CommandOption>>;
   /** Resolves with the exit code: 0, or 1 when something of what was asked for failed. */
   run(context: CommandContext): Promise<number>;
 }

@@ -29,7 +29,7 @@ export function addKey(text: string, key: NewKey): string {
   }
   if (!isSeq(keys)) throw new UsageError("`keys` of the config file is not a list");
   if (keys.items.some((item) => isMap(item) && item.get("name") === key.name))
-    throw new UsageError(`the config file has a key named ${key.name} already`);
+    throw new UsageError(`the config file has a key named ${key.name} already; choose another name`);
   return spliceLines(text, keys, key) ?? rewritten(document, keys, key);
 }
 

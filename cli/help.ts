@@ -16,14 +16,20 @@ export function generalHelp(commands: readonly Command[], self: string): string 
 }
 
 export function helpOf({ usage, summary, help, options: own = {} }: Command, self: string): string {
-  const lines = Object.entries(own).map(([name, { type, short }]) => {
-    const forms = short === undefined ? `--${name}` : `-${short}, --${name}`;
-    return `  ${forms}${type === "string" ? " VALUE" : ""}\n`;
-  });
   const said = `${summary.slice(0, 1).toUpperCase()}${summary.slice(1)}.`;
   return [
     `${said}\n\n  ${self} ${usage} [options]\n`,
     ...(help ? [`${help}\n`] : []),
-    `${lines.join("")}${options}`,
+    `${linesOf(own)}${options}`,
   ].join("\n");
+}
+
+function linesOf(options: NonNullable<Command["options"]>): string {
+  const rows = Object.entries(options).map(([name, { type, short, takes = "VALUE", help = "" }]) => {
+    const form = `${short === undefined ? "" : `-${short}, `}--${name}${type === "string" ? ` ${takes}` : ""}`;
+    return [form, help] as const;
+  });
+  const width = Math.max(...rows.map(([form]) => form.length));
+  const lines = rows.map(([form, help]) => `  ${`${form.padEnd(width)}  ${help}`.trimEnd()}\n`);
+  return lines.length === 0 ? "" : `${lines.join("")}\n`;
 }

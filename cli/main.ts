@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { fileFault } from "./file-fault.ts";
 import { runCommand } from "./run-command.ts";
 import { createTerminal } from "./terminal.ts";
 
@@ -19,10 +20,12 @@ process.exitCode = await runCommand({
   // npm runs scripts in the package's folder; the user may be elsewhere.
   path: (file) => resolve(isNpm ? (env["INIT_CWD"] ?? ".") : ".", file),
   readLocalKey: () => {
+    const file = resolve(".sluice/key");
     try {
-      return readFileSync(".sluice/key", "utf8").trim();
-    } catch {
-      return undefined;
+      return { key: readFileSync(file, "utf8"), file };
+    } catch (reason) {
+      if (reason instanceof Error && "code" in reason && reason.code === "ENOENT") return undefined;
+      throw fileFault("read", file, reason);
     }
   },
   self: isNpm ? "npm run sluice --" : "node cli/main.ts",

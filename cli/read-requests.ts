@@ -57,7 +57,7 @@ function parse(text: string, number: number): Readonly<Record<string, unknown>> 
   try {
     value = JSON.parse(text);
   } catch {
-    throw new UsageError(`line ${number}: not JSON`);
+    throw new UsageError(`line ${number}: not JSON; each line has to be a request by itself`);
   }
   if (!isRecord(value)) throw new UsageError(`line ${number}: not a JSON object`);
   return value;

@@ -7,6 +7,7 @@ import { batchWatch } from "./commands/batch-watch.ts";
 import { jobs } from "./commands/jobs.ts";
 import { keysAdd } from "./commands/keys-add.ts";
 import { limits } from "./commands/limits.ts";
+import { findGateway, type FoundGateway, type LocalKey } from "./find-gateway.ts";
 import { createGatewayClient, GatewayFailure, type GatewayClient } from "./gateway-client.ts";
 import { generalHelp, helpOf } from "./help.ts";
 import type { Terminal } from "./terminal.ts";
@@ -20,7 +21,7 @@ export interface Surroundings {
   /** A file as the user named it, from where the user is. */
   path(file: string): string;
   /** The key that `npm start` made; undefined when there is none. */
-  readLocalKey(): string | undefined;
+  readLocalKey(): LocalKey | undefined;
   /** How this program is called here. */
   readonly self: string;
   /** Aborts on Ctrl-C. */
@@ -38,7 +39,6 @@ const generalOptions = {
 } as const satisfies ParseArgsConfig["options"];
 
 const exitCodes = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;
-const defaultUrl = "http://127.0.0.1:8080";
 
 /** Runs what the arguments ask for; resolves with the exit code, never rejects. */
 export async function runCommand(surroundings: Surroundings): Promise<number> {
@@ -49,38 +49,59 @@ export async function runCommand(surroundings: Surroundings): Promise<number> {
     if (signal.aborted) return exitCodes.interrupted;
     terminal.note(`sluice: ${reason instanceof Error ? reason.message : String(reason)}`);
     if (reason instanceof UsageError) return exitCodes.usage;
-    if (!(reason instanceof GatewayFailure) && !isSystemError(reason)) terminal.note(stackOf(reason));
+    if (reason instanceof GatewayFailure) {
+      if (reason.wayOut !== undefined) terminal.note(reason.wayOut);
+    } else if (!isSystemError(reason)) terminal.note(stackOf(reason));
     return exitCodes.failed;
   }
 }
 
 async function run(surroundings: Surroundings): Promise<number> {
   const { argv, terminal, self } = surroundings;
-  const command = findCommand(argv);
-  if (!command) return answerGenerally(surroundings);
-  const words = wordsOf(command);
-  const { values, positionals } = parse(argv, command);
+  const asked = positionalsOf(argv);
+  const command = commands.find((each) => wordsOf(each).every((word, index) => asked[index] === word));
+  if (!command) return answerGenerally(surroundings, asked);
+  const { values, positionals } = parse(argv, command, self);
   if (values["help"] === true) {
     terminal.out(helpOf(command, self));
     return exitCodes.ok;
   }
-  const args = positionals.slice(words.length);
-  if (args.length !== command.args) throw new UsageError(`${self} ${command.usage}`);
+  // Mostly a variable of the shell that was not set.
+  const empty = Object.keys(values).find((name) => values[name] === "");
+  if (empty !== undefined) throw new UsageError(`--${empty} is empty: give it a value or leave it out.`);
+  const args = positionals.slice(wordsOf(command).length);
+  checkArgs(args, command, self);
   return command.run(contextOf(surroundings, { args, values }));
 }
 
-function answerGenerally({ argv, terminal, self }: Surroundings): number {
-  const asked = argv.filter((arg) => !arg.startsWith("-"));
-  const isHelp = argv.includes("--help") || argv.includes("-h");
-  const words = commands.map(wordsOf).filter(([first]) => first === asked[0]);
-  if (asked.length === 0 || isHelp) {
-    const help = generalHelp(commands, self);
-    if (isHelp) terminal.out(help);
-    else terminal.note(help.trimEnd());
-    return isHelp ? exitCodes.ok : exitCodes.usage;
+function answerGenerally({ argv, terminal, self }: Surroundings, asked: readonly string[]): number {
+  const help = generalHelp(commands, self);
+  if (argv.includes("--help") || argv.includes("-h")) {
+    terminal.out(help);
+    return exitCodes.ok;
   }
+  if (asked.length === 0) {
+    if (argv.length > 0) terminal.note("sluice: no command is given.\n");
+    terminal.note(help.trimEnd());
+    return exitCodes.usage;
+  }
+  const words = commands.map(wordsOf).filter(([first]) => first === asked[0]);
   const hint = words.length === 0 ? "" : `; there are ${words.map((each) => `"${each.join(" ")}"`).join(", ")}`;
-  throw new UsageError(`there is no command "${asked.slice(0, 2).join(" ")}"${hint}. See --help.`);
+  throw new UsageError(`there is no command "${asked.slice(0, 2).join(" ")}"${hint}. See ${self} --help`);
+}
+
+/** Throws what is missing or too much, with how the command is written. */
+function checkArgs(args: readonly string[], command: Command, self: string): void {
+  const words = wordsOf(command);
+  const names = command.usage.split(" ").slice(words.length);
+  const fail = (fault: string): never => {
+    throw new UsageError(`${words.join(" ")}: ${fault}. Write ${self} ${command.usage}`);
+  };
+  for (const [index, name] of names.entries()) {
+    if (args[index] === undefined) fail(`${name} is missing`);
+    if (args[index] === "") fail(`${name} is empty`);
+  }
+  if (args.length > command.args) fail(`"${args[command.args]}" is too much`);
 }
 
 /** `batch submit FILE`: the words before the first argument. */
@@ -89,24 +110,22 @@ function wordsOf({ usage }: Command): string[] {
 }
 
 /** Options may stand before the command's words. */
-function findCommand(argv: readonly string[]): Command | undefined {
-  const { positionals } = parseArgs({
-    args: [...argv],
-    options: generalOptions,
-    strict: false,
-    allowPositionals: true,
-  });
-  return commands.find((command) => wordsOf(command).every((word, index) => positionals[index] === word));
+function positionalsOf(argv: readonly string[]): string[] {
+  const options = { args: [...argv], options: generalOptions, strict: false, allowPositionals: true };
+  return parseArgs(options).positionals;
 }
 
-function parse(argv: readonly string[], command: Command): Pick<CommandContext, "values"> & { positionals: string[] } {
+type Parsed = Pick<CommandContext, "values"> & { readonly positionals: string[] };
+
+function parse(argv: readonly string[], command: Command, self: string): Parsed {
   const options = { ...generalOptions, ...command.options };
   try {
-    const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true });
-    return { values, positionals };
+    return parseArgs({ args: [...argv], options, allowPositionals: true });
   } catch (reason) {
     // Its own words, without the advice on how to write a positional argument that looks like an option.
-    throw new UsageError((reason as Error).message.split(". ", 1)[0], { cause: reason });
+    const [words = ""] = (reason as Error).message.split(". To specify a positional", 1);
+    const line = words.replace(/\.?$/, ".").replaceAll("\n", " ");
+    throw new UsageError(`${line} See ${self} ${wordsOf(command).join(" ")} --help`, { cause: reason });
   }
 }
 
@@ -117,8 +136,7 @@ function contextOf(surroundings: Surroundings, given: Pick<CommandContext, "args
     ...given,
     client: () =>
       (client ??= createGatewayClient({
-        url: readUrl(given, surroundings),
-        key: readKey(given, surroundings),
+        ...gatewayOf(given, surroundings),
         signal,
         ...(retryMs === undefined ? {} : { retryMs }),
       })),
@@ -134,17 +152,15 @@ function contextOf(surroundings: Surroundings, given: Pick<CommandContext, "args
 
 type Given = Pick<CommandContext, "values">;
 
-function readUrl({ values }: Given, { env }: Surroundings): string {
-  const url = values["url"] ?? (env["SLUICE_URL"] || defaultUrl);
-  if (typeof url !== "string" || !/^https?:\/\/[^\s]+$/.test(url))
-    throw new UsageError(`not an http(s) URL: ${String(url)}`);
-  return url.replace(/\/+$/, "");
-}
-
-function readKey({ values }: Given, { env, readLocalKey }: Surroundings): string {
-  const key = values["key"] ?? (env["SLUICE_KEY"] || readLocalKey());
-  if (typeof key === "string" && key !== "") return key;
-  throw new UsageError("no key: give --key, set SLUICE_KEY, or run where .sluice/key is");
+function gatewayOf({ values }: Given, { env, readLocalKey, self }: Surroundings): FoundGateway {
+  const { url, key } = values;
+  return findGateway({
+    urlOption: typeof url === "string" ? url : undefined,
+    keyOption: typeof key === "string" ? key : undefined,
+    env,
+    readLocalKey,
+    self,
+  });
 }
 
 /** The next command goes to the same gateway; a key is not repeated on a screen. */

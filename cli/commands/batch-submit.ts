@@ -3,6 +3,7 @@ import { Readable } from "node:stream";
 import { batchesPath, totalOf, type Batch } from "../batch.ts";
 import { batchBody } from "../batch-body.ts";
 import { textOption, type Command, type CommandContext } from "../command.ts";
+import { fileFault } from "../file-fault.ts";
 import { readRequests, type PromptDefaults } from "../read-requests.ts";
 import { UsageError } from "../usage-error.ts";
 import { watchBatch } from "./batch-watch.ts";
@@ -21,9 +22,9 @@ or, with --model and --max-tokens, a plain prompt
 The batch's id is written to standard output as soon as it is known.`,
   args: 1,
   options: {
-    model: { type: "string" },
-    "max-tokens": { type: "string" },
-    "no-watch": { type: "boolean" },
+    model: { type: "string", takes: "MODEL", help: "for lines that are plain prompts" },
+    "max-tokens": { type: "string", takes: "NUMBER", help: "for lines that are plain prompts" },
+    "no-watch": { type: "boolean", help: "end as soon as the batch is accepted" },
   },
   async run(context) {
     const { terminal } = context;
@@ -38,11 +39,9 @@ The batch's id is written to standard output as soon as it is known.`,
 
 async function submit(context: CommandContext): Promise<Batch> {
   const [file = "-"] = context.args;
-  const defaults = readDefaults(context);
-  const open = (): Readable => openFile(file, context);
   // A fault in the last line is found before the first one is sent; what comes through a pipe is read once only.
-  const total = file === "-" ? undefined : await countRequests(open(), defaults);
-  const body = batchBody(readRequests(open(), defaults), (sent) =>
+  const total = file === "-" ? undefined : await countRequests(file, context);
+  const body = batchBody(readRequests(openFile(file, context), readDefaults(context)), (sent) =>
     context.terminal.redraw(total === undefined ? `Sent ${sent} requests` : `Sent ${sent} of ${total} requests`),
   );
   const { signal, terminal } = context;
@@ -66,8 +65,12 @@ function openFile(file: string, context: CommandContext): Readable {
   return file === "-" ? Readable.from(context.stdin) : createReadStream(context.path(file));
 }
 
-async function countRequests(input: Readable, defaults: PromptDefaults): Promise<number> {
+async function countRequests(file: string, context: CommandContext): Promise<number> {
   let count = 0;
-  for await (const _ of readRequests(input, defaults)) count += 1;
+  try {
+    for await (const _ of readRequests(openFile(file, context), readDefaults(context))) count += 1;
+  } catch (cause) {
+    throw fileFault("read", file, cause);
+  }
   return count;
 }

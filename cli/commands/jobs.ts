@@ -11,9 +11,9 @@ const failed: ReadonlySet<string> = new Set(["failed", "errored", "canceled", "c
 export const jobs: Command = {
   usage: "jobs ID",
   summary: "show an asynchronous call as JSON",
-  help: "With --wait SECONDS for as long until it has ended. Exit code 1 when it did not end well.",
+  help: "Exit code 1 when it did not end well.",
   args: 1,
-  options: { wait: { type: "string" } },
+  options: { wait: { type: "string", takes: "SECONDS", help: "wait for its end, at most so long" } },
   async run(context) {
     const [id = ""] = context.args;
     const wait = textOption(context, "wait");

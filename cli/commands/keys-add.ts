@@ -2,22 +2,26 @@ import { createHash, randomBytes } from "node:crypto";
 import { readFile, rename, stat, writeFile } from "node:fs/promises";
 import { textOption, type Command, type CommandContext } from "../command.ts";
 import { addKey, renderKey, type NewKey } from "../config-file.ts";
+import { fileFault } from "../file-fault.ts";
 import { UsageError } from "../usage-error.ts";
 
 export const keysAdd: Command = {
   usage: "keys add NAME",
   summary: "make a key for a caller",
   help: `Prints the key, which is written down nowhere else, and the lines for the \`keys\` of sluice.yaml, which hold its
-SHA-256. With --write they are added to the file: --config FILE, else SLUICE_CONFIG, else sluice.yaml. Running gateways
-read it again on SIGHUP. --models takes globs with commas between.`,
+SHA-256. Running gateways read that file again on SIGHUP.`,
   args: 1,
-  options: { write: { type: "boolean" }, config: { type: "string" }, models: { type: "string" } },
+  options: {
+    write: { type: "boolean", help: "add the lines to the file" },
+    config: { type: "string", takes: "FILE", help: "the file to write (SLUICE_CONFIG, else sluice.yaml)" },
+    models: { type: "string", takes: "GLOBS", help: "the models it may use, with commas between; else all" },
+  },
   async run(context) {
     const { terminal } = context;
     const key = `sk-sluice-${randomBytes(24).toString("base64url")}`;
     const entry = describe(key, context);
     if (context.values["write"] === true) {
-      const file = textOption(context, "config") ?? context.env["SLUICE_CONFIG"] ?? "sluice.yaml";
+      const file = textOption(context, "config") ?? (context.env["SLUICE_CONFIG"] || "sluice.yaml");
       await write(context.path(file), file, entry);
       terminal.note(`Added to ${file}. Gateways that run take it over on SIGHUP.`);
     } else terminal.note(renderKey(entry));
@@ -41,7 +45,8 @@ function describe(key: string, context: CommandContext): NewKey {
 /** In one step: whoever reads the file meanwhile sees the old or the new one. */
 async function write(path: string, file: string, entry: NewKey): Promise<void> {
   const text = await readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
-    throw new UsageError(cause.code === "ENOENT" ? `there is no ${file}` : `cannot read ${file}: ${cause.code}`, {
+    if (cause.code !== "ENOENT") throw fileFault("read", file, cause);
+    throw new UsageError(`there is no ${file}. Say with --config which file it is; without --write none is needed.`, {
       cause,
     });
   });

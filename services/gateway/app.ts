@@ -11,6 +11,7 @@ import { createBodyBudget } from "./plugins/body-budget.ts";
 import { closeIdleWhileClosing } from "./plugins/close-idle.ts";
 import { registerCors } from "./plugins/cors.ts";
 import { answerBrokenHttp, registerErrors, sendError, unknownPath } from "./plugins/errors.ts";
+import { registerFrontPage } from "./plugins/front-page.ts";
 import { answerHalfClosed } from "./plugins/half-closed.ts";
 import { batchRoutes, type BatchEndpoint } from "./routes/batches.ts";
 import type { Caller } from "./plugins/keyring.ts";
@@ -50,6 +51,7 @@ export function buildApp(deps: GatewayDeps): FastifyInstance {
   });
 
   registerCors(app, deps.server.corsOrigins);
+  registerFrontPage(app);
   registerAuthentication(app, deps);
   registerErrors(app, deps.logger);
   closeIdleWhileClosing(app);

@@ -20,11 +20,27 @@ test("in an editor a variable may stand for anything but a list or mapping", () 
   expect(Value.Check(schema, { serve: {} })).toBe(false);
 });
 
+/** The names of all members that a JSON Schema knows, at any depth. */
+function* memberNames(schema: unknown): Generator<string> {
+  if (typeof schema !== "object" || schema === null) return;
+  for (const [keyword, value] of Object.entries(schema)) {
+    if (keyword === "properties") yield* Object.keys(value as object);
+    yield* memberNames(value);
+  }
+}
+
 describe("sluice.example.yaml", () => {
   const environment = { ANTHROPIC_API_KEY: "a", SECOND_API_KEY: "b", CI_KEY: "c", LAPTOP_KEY_SHA256: "0".repeat(64) };
 
   test("it passes the schema as it stands", () => {
     expect(Value.Check(JSON.parse(configJsonSchema()) as object, parse(readFileSync(example, "utf8")))).toBe(true);
+  });
+
+  test("it has a word on every member there is", () => {
+    const text = readFileSync(example, "utf8");
+    const members = [...memberNames(JSON.parse(configJsonSchema()))];
+    expect(members).toContain("admin");
+    expect(members.filter((name) => !new RegExp(`\\b${name}\\b`).test(text))).toEqual([]);
   });
 
   test("every process can load it", () => {
@@ -34,11 +50,20 @@ describe("sluice.example.yaml", () => {
     }
   });
 
-  test.each(["server", "redis", "workers", "engine", "lanes", "trace", "outcomes", "events", "ops", "log"] as const)(
-    "its section %s says the defaults",
-    (section) => {
-      const written = loadConfig({ SLUICE_CONFIG: example, ...environment });
-      expect(written[section]).toEqual(loadConfig({})[section]);
-    },
-  );
+  test.each([
+    "server",
+    "redis",
+    "workers",
+    "engine",
+    "lanes",
+    "trace",
+    "usage",
+    "outcomes",
+    "events",
+    "ops",
+    "log",
+  ] as const)("its section %s says the defaults", (section) => {
+    const written = loadConfig({ SLUICE_CONFIG: example, ...environment });
+    expect(written[section]).toEqual(loadConfig({})[section]);
+  });
 });

@@ -10,8 +10,11 @@ export function nearest(written: string, known: Iterable<string>): string | unde
   let best: string | undefined;
   let fewest = Infinity;
   for (const name of known) {
+    const most = Math.min(fewest - 1, Math.max(1, Math.floor(name.length / 3)));
+    // So many edits it takes at least.
+    if (Math.abs(name.length - asked.length) > most) continue;
     const edits = editDistance(asked, name.toLowerCase().replaceAll("-", "_"));
-    if (edits < fewest && edits <= Math.max(1, Math.floor(name.length / 3))) {
+    if (edits <= most) {
       best = name;
       fewest = edits;
     }

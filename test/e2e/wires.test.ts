@@ -1,44 +1,18 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { freePort } from "../../services/local/free-port.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startLocalStack, type LocalStack } from "../support/local-stack.ts";
 
-const root = join(import.meta.dirname, "..", "..");
+const example = join(import.meta.dirname, "../../sluice.wires.example.yaml");
 
+let local: LocalStack;
 let url = "";
 let key = "";
-let stop: () => Promise<void>;
 
 beforeAll(async () => {
-  const dir = await mkdtemp(join(tmpdir(), "wires-"));
-  const port = await freePort();
-  const strange = /^(SLUICE_|ANTHROPIC_|REDIS_URL$|PORT$|NODE_OPTIONS$|VITEST)/;
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !strange.test(name)));
-  const args = [join(root, "services/local/main.ts"), "--data", join(dir, "data"), "--port", String(port)];
-  const child = spawn(process.execPath, args, {
-    cwd: dir,
-    env: { ...env, SLUICE_CONFIG: join(root, "sluice.wires.example.yaml"), SLUICE_SIM_TTFT_MS: "0" },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const exit = once(child, "exit");
-  let output = "";
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding("utf8").on("data", (text: string) => {
-      output += text;
-    });
-  stop = async () => {
-    child.kill("SIGTERM");
-    await exit;
-    await rm(dir, { recursive: true });
-  };
-  await vi.waitFor(() => expect(output).toContain("curl "), { timeout: 45_000, interval: 50 });
-  url = `http://127.0.0.1:${port}`;
-  key = (await readFile(join(dir, "data", "key"), "utf8")).trim();
+  local = await startLocalStack({ SLUICE_CONFIG: example, SLUICE_SIM_TTFT_MS: "0" });
+  ({ url, key } = local);
 });
-afterAll(() => stop());
+afterAll(() => local?.stop());
 
 interface Trace {
   readonly attempts: readonly { readonly provider: string; readonly model: string; readonly reason: string }[];

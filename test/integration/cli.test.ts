@@ -1,15 +1,13 @@
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { json, refuse, standInId, startBatchStandIn, type BatchStandIn } from "../support/batch-stand-in.ts";
-import { compileCache } from "../support/compile-cache.ts";
+import { runCli, startCli, type CliEnd, type CliOptions, type CliProcess } from "../support/cli-process.ts";
 import { eventually } from "../support/eventually.ts";
 
-const main = new URL("../../cli/main.ts", import.meta.url).pathname;
 const requestLine = (id: string): string =>
   `{"custom_id":"${id}","params":{"model":"m","max_tokens":1,"messages":[]}}\n`;
 
@@ -25,48 +23,18 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-interface Run {
-  readonly stdout: string;
-  readonly stderr: string;
-  interrupt(): void;
-  /** The exit code. */
-  readonly ended: Promise<number | null>;
+type RunOptions = Partial<Pick<CliOptions, "env" | "stdin">>;
+
+function surroundings({ env, ...options }: RunOptions): CliOptions {
+  return { ...options, cwd: folder, env: { SLUICE_URL: gateway.url, SLUICE_KEY: "sk-cli", ...env } };
 }
 
-interface RunOptions {
-  readonly env?: Readonly<Record<string, string>>;
-  readonly stdin?: string;
+function start(args: readonly string[], options: RunOptions = {}): CliProcess {
+  return startCli(args, surroundings(options));
 }
 
-function start(args: readonly string[], options: RunOptions = {}): Run {
-  const env = {
-    PATH: process.env["PATH"],
-    NODE_COMPILE_CACHE: compileCache,
-    SLUICE_URL: gateway.url,
-    SLUICE_KEY: "sk-cli",
-    ...options.env,
-  };
-  const child = spawn(process.execPath, [main, ...args], { cwd: folder, env });
-  let [stdout, stderr] = ["", ""];
-  child.stdout.on("data", (bytes: Buffer) => (stdout += bytes.toString()));
-  child.stderr.on("data", (bytes: Buffer) => (stderr += bytes.toString()));
-  child.stdin.end(options.stdin ?? "");
-  return {
-    get stdout() {
-      return stdout;
-    },
-    get stderr() {
-      return stderr;
-    },
-    interrupt: () => void child.kill("SIGINT"),
-    ended: new Promise((resolve) => child.once("close", resolve)),
-  };
-}
-
-async function run(args: readonly string[], options: RunOptions = {}): Promise<Run & { readonly code: number | null }> {
-  const running = start(args, options);
-  const code = await running.ended;
-  return { stdout: running.stdout, stderr: running.stderr, interrupt: running.interrupt, ended: running.ended, code };
+function run(args: readonly string[], options: RunOptions = {}): Promise<CliEnd> {
+  return runCli(args, surroundings(options));
 }
 
 async function write(name: string, text: string): Promise<string> {
@@ -306,57 +274,5 @@ describe("keys add", () => {
     const { code, stderr } = await run(["keys", "add", "laptop", "--write", "--config", "other.yaml"]);
     expect(code).toBe(2);
     expect(stderr).toContain("there is no other.yaml");
-  });
-});
-
-describe("the command line itself", () => {
-  test.each([
-    [[], 2, "batch submit FILE"],
-    [["frob"], 2, 'there is no command "frob"'],
-    [["batch"], 2, '"batch submit"'],
-    [["batch", "watch"], 2, "batch watch ID"],
-    [["batch", "watch", "a", "b"], 2, "batch watch ID"],
-    [["limits", "--frob"], 2, "--frob"],
-    [["limits", "--url", "ftp://x"], 2, "not an http(s) URL"],
-    [["batch", "submit", "-", "--max-tokens", "many"], 2, "--max-tokens"],
-    [["jobs", "j", "--wait", "soon"], 2, "--wait"],
-    [["keys", "add", "a b"], 2, "a key's name"],
-    [["batch", "submit", "missing.jsonl"], 1, "ENOENT"],
-  ] as const)("%j ends with %i and says %j", async (args, code, words) => {
-    const ended = await run(args);
-    expect(ended.stderr).toContain(words);
-    expect({ code: ended.code, stdout: ended.stdout }).toEqual({ code, stdout: "" });
-    expect(ended.stderr).not.toContain("    at ");
-    expect(gateway.seen).toEqual([]);
-  });
-
-  test("help is on standard output, of everything and of each command", async () => {
-    const general = await run(["--help"]);
-    expect(general).toMatchObject({ code: 0, stderr: "" });
-    expect(general.stdout).toContain("batch submit FILE");
-    const one = await run(["batch", "submit", "--help"]);
-    expect(one).toMatchObject({ code: 0, stderr: "" });
-    expect(one.stdout).toContain('"custom_id"');
-  });
-
-  test("the key comes from --key, SLUICE_KEY or .sluice/key, in this order", async () => {
-    await mkdir(join(folder, ".sluice"));
-    await writeFile(join(folder, ".sluice", "key"), "sk-file\n");
-    await run(["batch", "cancel", standInId, "--key", "sk-flag"]);
-    await run(["batch", "cancel", standInId]);
-    await run(["batch", "cancel", standInId], { env: { SLUICE_KEY: "" } });
-    expect(gateway.seen.map(({ headers }) => headers["x-api-key"])).toEqual(["sk-flag", "sk-cli", "sk-file"]);
-    await rm(join(folder, ".sluice"), { recursive: true });
-    expect(await run(["limits"], { env: { SLUICE_KEY: "" } })).toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining("no key") as string,
-    });
-  });
-
-  test("a gateway that is not there is a failure in one line", async () => {
-    const { code, stderr } = await run(["batch", "cancel", standInId, "--url", "http://127.0.0.1:1/"]);
-    expect(code).toBe(1);
-    expect(stderr.trim().split("\n")).toHaveLength(1);
-    expect(stderr).toContain("no answer from http://127.0.0.1:1");
   });
 });

@@ -125,6 +125,20 @@ describe("models", () => {
     await expectError(response, { status: 404, type: "not_found_error", message: "model: gpt-9" });
   });
 
+  test("an unknown name near to one that the key may use: the 404 and the 400 tell it, and no other", async () => {
+    const response = await post("/v1/messages", ask({ model: "claude-hiaku-4-5" }));
+    const guess = "claude-hiaku-4-5 (did you mean `claude-haiku-4-5`?)";
+    await expectError(response, { status: 404, type: "not_found_error", message: `model: ${guess}` });
+    await expectError(await get("/v1/models/claude-hiaku-4-5"), {
+      status: 404,
+      type: "not_found_error",
+      message: /haiku/,
+    });
+    const headers = { "x-api-key": bedKeys.opusKey };
+    const limited = await post("/v1/messages", ask({ model: "claude-hiaku-4-5" }), headers);
+    await expectError(limited, { status: 404, type: "not_found_error", message: "model: claude-hiaku-4-5" });
+  });
+
   test.each(["/anthropic", "/ai-gateway/anthropic"])("unknown under %s: 400", async (prefix) => {
     const response = await post(`${prefix}/v1/messages`, ask({ model: "gpt-9" }));
     await expectError(response, { status: 400, type: "invalid_request_error", message: 'unknown model "gpt-9"' });
@@ -138,6 +152,27 @@ describe("models", () => {
 });
 
 describe("paths and methods", () => {
+  test("the address itself tells everybody what it is, and no version", async () => {
+    for (const path of ["/", "/?from=browser"]) {
+      const response = await get(path, { headers: {} });
+      expect(response.status).toBe(200);
+      expect(response.headers.get("content-type")).toBe("application/json");
+      expect(response.headers.get("request-id")).toMatch(/^call_/);
+      const text = await response.text();
+      expect(JSON.parse(text)).toMatchObject({ name: "sluice", links: { messages: "/v1/messages" } });
+      expect(text).not.toMatch(/\d+\.\d+/);
+    }
+    const head = await get("/", { method: "HEAD", headers: {} });
+    expect([head.status, await head.text()]).toEqual([200, ""]);
+  });
+
+  test("nothing else is answered there, and strangers are not told what is", async () => {
+    await expectError(await get("/", { method: "POST", headers: {} }), { status: 401, type: "authentication_error" });
+    await expectError(await get("/", { method: "POST" }), { status: 404, type: "not_found_error" });
+    for (const path of ["//", "/index.html"])
+      await expectError(await get(path, { headers: {} }), { status: 401, type: "authentication_error" });
+  });
+
   test("an unknown path: 404 not_found_error", async () => {
     await expectError(await get("/v1/nothing"), { status: 404, type: "not_found_error" });
     await expectError(await post("/v1/nothing", "{}"), { status: 404, type: "not_found_error" });

@@ -11,7 +11,8 @@ import { printOf } from "../call/ask-print.ts";
 import { newCallId } from "../call/call-id.ts";
 import { pickForwardedHeaders } from "../call/call-head.ts";
 import { takeLease } from "../call/call-lease.ts";
-import { checkModels, type ModelRules } from "../call/check-models.ts";
+import { checkModels } from "../call/check-models.ts";
+import type { ModelRules } from "../call/model-rules.ts";
 import { readIdempotencyKey } from "../call/idempotency-key.ts";
 import { checkBudget } from "../call/reserve-budget.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
@@ -130,7 +131,7 @@ type Judge = (bytes: Buffer, index: number) => NewItem | SpoiltItem;
 /** Throws for what spoils the whole batch; an item that could never run is one that has ended. */
 function createJudge(caller: Caller, deps: ReceiveDeps & { readonly claudeOnly: boolean }): Judge {
   const { catalogue, claudeOnly, prices } = deps;
-  const rules: ModelRules = { catalogue, caller, claudeOnly };
+  const rules: ModelRules = { catalogue, caller, claudeOnly, guesses: new Map() };
   const at = Date.now();
   const indexes = new Map<string, number>();
   return (bytes, index) => {

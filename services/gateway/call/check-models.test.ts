@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { GatewayError } from "#shared/messages/error.ts";
 import type { ModelInfo } from "#shared/messages/model-info.ts";
 import type { Catalogue, CatalogueModel } from "#shared/routing/catalogue.ts";
-import { checkModels, type ModelRules } from "./check-models.ts";
+import { checkModels } from "./check-models.ts";
+import type { ModelRules } from "./model-rules.ts";
 
 const model = (name: string, claude: boolean, aliases: readonly string[] = []): CatalogueModel => ({
   name,
@@ -80,6 +81,51 @@ describe("under the Claude-only prefixes", () => {
       status: 400,
       message: 'model "other-1" is not available on this endpoint',
     });
+  });
+});
+
+describe("a name near to one that may be used is told", () => {
+  const near = (asked: string, rules: Partial<ModelRules> = {}): string => refusal({ model: asked }, rules).message;
+
+  test("a misspelt name or alias, with the name that was asked", () => {
+    expect(near("claude-opus-4.8")).toBe("model: claude-opus-4.8 (did you mean `claude-opus-4-8`?)");
+    expect(near("Claude-Opsu-4-8")).toBe("model: Claude-Opsu-4-8 (did you mean `claude-opus-4-8`?)");
+    expect(near("anthropic/claude-opsu-4.8")).toContain("(did you mean `anthropic/claude-opus-4.8`?)");
+    expect(refusal({ wishes: ["othre-1"] }).message).toBe("model: othre-1 (did you mean `other-1`?)");
+  });
+
+  test("a model that the key may not use is not, by no name of it", () => {
+    expect(near("claude-opus-4-9", limited)).toBe("model: claude-opus-4-9");
+    expect(near("anthropic/claude-opus-4.9", limited)).toBe("model: anthropic/claude-opus-4.9");
+    expect(near("other-2", limited)).toBe("model: other-2 (did you mean `other-1`?)");
+  });
+
+  test("under the Claude-only prefixes only Claude models are", () => {
+    expect(near("claude-opus-4-9", { claudeOnly: true })).toBe(
+      'unknown model "claude-opus-4-9" (did you mean `claude-opus-4-8`?)',
+    );
+    expect(near("other-2", { claudeOnly: true })).toBe('unknown model "other-2"');
+  });
+
+  test("a name as long as a body is not compared", () => {
+    expect(near(`claude-opus-4-8${"x".repeat(100)}`)).not.toContain("did you mean");
+  });
+
+  test("in a batch the same is guessed once, and only of the first names that are unknown", () => {
+    let asked = 0;
+    const counted: Catalogue = { ...catalogue, list: () => ((asked += 1), models) };
+    const rules = { catalogue: counted, guesses: new Map<string, string>() };
+    const messages = Array.from({ length: 100 }, (_, index) => near(`claude-opus-4-8${index % 50}`, rules));
+    expect(asked).toBe(16);
+    expect(messages.filter((message) => message.includes("did you mean"))).toHaveLength(32);
+    expect(messages[0]).toBe(messages[50]);
+  });
+
+  test("a name that is found is not compared with others", () => {
+    const list = (): never => {
+      throw new Error("was asked for");
+    };
+    expect(check({}, { catalogue: { ...catalogue, list } }).name).toBe("claude-opus-4-8");
   });
 });
 

@@ -1,15 +1,10 @@
 import type { CallBodyFacts } from "#shared/messages/body.ts";
 import { GatewayError } from "#shared/messages/error.ts";
-import type { Catalogue, CatalogueModel } from "#shared/routing/catalogue.ts";
+import type { CatalogueModel } from "#shared/routing/catalogue.ts";
 import { matchesModel } from "#shared/routing/globs.ts";
 import type { Caller } from "../plugins/keyring.ts";
-
-export interface ModelRules {
-  readonly catalogue: Catalogue;
-  readonly caller: Caller;
-  /** Under the prefixes where only Claude models are served, with their own words for it. */
-  readonly claudeOnly: boolean;
-}
+import { guessModel } from "./guess-model.ts";
+import type { ModelRules } from "./model-rules.ts";
 
 type NamedModels = Pick<CallBodyFacts, "model" | "otherModels" | "wishes">;
 
@@ -27,8 +22,9 @@ export function findModel(name: string, rules: ModelRules): CatalogueModel {
   const { catalogue, caller, claudeOnly } = rules;
   const model = catalogue.find(name);
   if (model === undefined) {
-    if (claudeOnly) throw new GatewayError("invalid_request", `unknown model ${quote(name)}`);
-    throw new GatewayError("not_found", `model: ${shorten(name)}`);
+    const guess = guessModel(name, rules);
+    if (claudeOnly) throw new GatewayError("invalid_request", `unknown model ${quote(name)}${guess}`);
+    throw new GatewayError("not_found", `model: ${shorten(name)}${guess}`);
   }
   if (claudeOnly && !model.claude)
     throw new GatewayError("invalid_request", `model ${quote(name)} is not available on this endpoint`);

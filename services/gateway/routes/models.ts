@@ -3,7 +3,8 @@ import { GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import { pageModels, type ModelInfo, type ModelPage, type ModelPageQuery } from "#shared/messages/model-info.ts";
 import type { Catalogue } from "#shared/routing/catalogue.ts";
 import { writeJson } from "../answer.ts";
-import { findModel, mayUse, type ModelRules } from "../call/check-models.ts";
+import { findModel, mayUse } from "../call/check-models.ts";
+import type { ModelRules } from "../call/model-rules.ts";
 import { sendError } from "../plugins/errors.ts";
 
 export interface ModelEndpoint {
