@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { bestOf } from "../support/best-of.ts";
 import { eventually } from "../support/eventually.ts";
 import {
@@ -7,13 +7,12 @@ import {
   lastChunk,
   reset,
   stall,
-  startScriptedUpstream,
   streamHead,
   wholeAnswer,
   type Script,
-  type ScriptedUpstream,
   type Step,
 } from "../support/scripted-upstream.ts";
+import { useWorkerBed } from "../support/use-worker-bed.ts";
 import {
   blockStart,
   errorBody,
@@ -31,29 +30,11 @@ import {
   modelName,
   reasonsOf,
   startStream,
-  startWorkerHarness,
-  type HarnessOptions,
   type Streamed,
   type WorkerHarness,
 } from "../support/worker-harness.ts";
 
-let a: ScriptedUpstream;
-let b: ScriptedUpstream;
-
-beforeAll(async () => {
-  a = await startScriptedUpstream();
-  b = await startScriptedUpstream();
-});
-afterAll(async () => {
-  await a.close();
-  await b.close();
-});
-beforeEach(() => {
-  a.clear();
-  b.clear();
-  a.always(streamed("from a"));
-  b.always(streamed("from b"));
-});
+const { a, b, start } = await useWorkerBed(streamed);
 
 function streamed(text: string): Script {
   return [streamHead({ "request-id": "req_s" }), chunk(streamText(text)), lastChunk];
@@ -66,10 +47,6 @@ function broken(events: string, ...steps: readonly Step[]): Script {
 
 const errorEvent = (type: string, message = "sorry"): string => event("error", { error: { type, message } });
 const begun = (): string => messageStart() + blockStart() + textDelta("some");
-
-function start(options: Partial<HarnessOptions> = {}): Promise<WorkerHarness> {
-  return startWorkerHarness({ providers: { a: a.url, b: b.url }, redisUrl: inject("redisUrl"), ...options });
-}
 
 function stream(harness: WorkerHarness, more: Parameters<typeof makeCall>[0] = {}): Streamed {
   return startStream(harness, makeCall({ stream: true, ...more }));
