@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { bestOf } from "../support/best-of.ts";
 import { get, post, prompt, sdk, streamedText, type Answered } from "../support/clients.ts";
-import { startStack, type Stack } from "../support/stack.ts";
-import { startUpstream, type Exchange, type Upstream } from "../support/upstream.ts";
+import type { Exchange } from "../support/upstream.ts";
+import { useStack } from "../support/use-stack.ts";
+import { useUpstream } from "../support/use-upstream.ts";
 import { blockStart, messageStart, streamEnd, textDelta } from "../support/wire-samples.ts";
 
 // Calls that are asked for more than once and made once. Two gateways: the second request goes to the other one.
@@ -14,26 +15,9 @@ import { blockStart, messageStart, streamEnd, textDelta } from "../support/wire-
 /** How long a call goes on for nobody. */
 const lingerMs = 4000;
 
-let upstream: Upstream;
-let stack: Stack;
+const upstream = await useUpstream();
+const stack = await useStack({ upstreams: [upstream], gateways: 2, config: { queue: { linger: `${lingerMs}ms` } } });
 
-beforeAll(async () => {
-  upstream = await startUpstream();
-  stack = await startStack({ upstreams: [upstream], gateways: 2, config: { queue: { linger: `${lingerMs}ms` } } });
-});
-beforeEach(async ({ onTestFailed }) => {
-  onTestFailed(() => void process.stderr.write(`${stack.log().slice(-8000)}\n`));
-  const ended = stack.processes.filter(({ running }) => !running);
-  for (const process of ended) process.start();
-  await Promise.all(ended.map((process) => process.ready()));
-});
-afterEach(() => upstream.clear());
-afterAll(async () => {
-  await stack?.stop();
-  await upstream?.close();
-});
-
-const other = (): Stack => ({ ...stack, url: stack.urls[1] ?? "" });
 const retry = { "x-stainless-retry-count": "1" };
 
 /** Every whole call is answered when its time has come. */
@@ -58,7 +42,7 @@ describe("an SDK's retry", () => {
     await expect.poll(() => held.length).toBe(1);
     leave.abort();
     expect(await first).toBe("left");
-    const second = post(other(), prompt("left"), { headers: retry });
+    const second = post(stack.other, prompt("left"), { headers: retry });
     // Past the time that a call goes on for nobody.
     await sleep(lingerMs);
     release();
@@ -74,7 +58,7 @@ describe("an SDK's retry", () => {
     const first = post(stack, prompt("shared"));
     await expect.poll(() => held.length).toBe(1);
     const leave = new AbortController();
-    const gone = post(other(), prompt("shared"), { headers: retry, signal: leave.signal }).catch(() => "left");
+    const gone = post(stack.other, prompt("shared"), { headers: retry, signal: leave.signal }).catch(() => "left");
     const here = post(stack, prompt("shared"), { headers: retry });
     await sleep(300);
     leave.abort();
@@ -92,7 +76,7 @@ describe("an SDK's retry", () => {
 
   test("has a success that is at most a minute old", async () => {
     const first = await post(stack, prompt("answered"));
-    const second = await post(other(), prompt("answered"), { headers: retry });
+    const second = await post(stack.other, prompt("answered"), { headers: retry });
     expect(second.bytes.equals(first.bytes)).toBe(true);
     expect(second.headers.get("request-id")).toBe(first.headers.get("request-id"));
     expect(joinedBy(second)).toBe("replayed");
@@ -101,7 +85,7 @@ describe("an SDK's retry", () => {
 
   test("survives the gateway that had the call", async () => {
     const { held, release } = holdAnswers();
-    const lost = post(other(), prompt("gateway killed")).catch(() => "lost");
+    const lost = post(stack.other, prompt("gateway killed")).catch(() => "lost");
     await expect.poll(() => held.length).toBe(1);
     await stack.get("gateway-2").kill("SIGKILL");
     expect(await lost).toBe("lost");
@@ -114,15 +98,15 @@ describe("an SDK's retry", () => {
   });
 
   test.each<[string, () => Promise<Answered>]>([
-    ["another body", () => post(other(), prompt("mine", { max_tokens: 7 }), { headers: retry })],
-    ["another key", () => post({ ...other(), key: stack.otherKey }, prompt("mine"), { headers: retry })],
+    ["another body", () => post(stack.other, prompt("mine", { max_tokens: 7 }), { headers: retry })],
+    ["another key", () => post({ ...stack.other, key: stack.otherKey }, prompt("mine"), { headers: retry })],
     [
       "another version",
-      () => post(other(), prompt("mine"), { headers: { ...retry, "anthropic-version": "2026-10-21" } }),
+      () => post(stack.other, prompt("mine"), { headers: { ...retry, "anthropic-version": "2026-10-21" } }),
     ],
-    ["other betas", () => post(other(), prompt("mine"), { headers: { ...retry, "anthropic-beta": "b-1" } })],
-    ["no retry count", () => post(other(), prompt("mine"))],
-    ["a retry count of 0", () => post(other(), prompt("mine"), { headers: { "x-stainless-retry-count": "0" } })],
+    ["other betas", () => post(stack.other, prompt("mine"), { headers: { ...retry, "anthropic-beta": "b-1" } })],
+    ["no retry count", () => post(stack.other, prompt("mine"))],
+    ["a retry count of 0", () => post(stack.other, prompt("mine"), { headers: { "x-stainless-retry-count": "0" } })],
   ])("with %s is a call of its own", async (_name, again) => {
     await post(stack, prompt("mine"));
     const second = await again();
@@ -138,7 +122,7 @@ describe("an SDK's retry", () => {
     );
     const first = await post(stack, prompt("failed"));
     expect(first.status).toBe(529);
-    const second = await post(other(), prompt("failed"), { headers: retry });
+    const second = await post(stack.other, prompt("failed"), { headers: retry });
     expect(second.status).toBe(200);
     expect(joinedBy(second)).toBeUndefined();
   });
@@ -189,7 +173,7 @@ test("nobody joins: the call is cancelled to the provider's socket, after the ti
   expect(tookMs).toBeGreaterThan(lingerMs - 200);
   expect(tookMs).toBeLessThan(lingerMs + 3000);
   upstream.clear();
-  const again = await post(other(), prompt("nobody"), { headers: retry });
+  const again = await post(stack.other, prompt("nobody"), { headers: retry });
   expect(joinedBy(again)).toBeUndefined();
   expect(again.text).toContain("echo: nobody");
 });
@@ -205,7 +189,7 @@ describe("an idempotency key", () => {
   test("gives a finished answer once more, whichever gateway it reaches", async () => {
     const headers = keyed();
     const first = await post(stack, prompt("finished"), { headers });
-    const second = await post(other(), prompt("finished"), { headers });
+    const second = await post(stack.other, prompt("finished"), { headers });
     expect(second.bytes.equals(first.bytes)).toBe(true);
     expect(joinedBy(first)).toBeUndefined();
     expect(joinedBy(second)).toBe("replayed");
@@ -221,7 +205,7 @@ describe("an idempotency key", () => {
     const { held, release } = holdAnswers();
     const headers = keyed();
     const calls = Array.from({ length: 10 }, (_, index) =>
-      post(index % 2 === 0 ? stack : other(), prompt("running"), { headers }),
+      post(index % 2 === 0 ? stack : stack.other, prompt("running"), { headers }),
     );
     await expect.poll(() => held.length).toBe(1);
     await sleep(300);
@@ -236,7 +220,7 @@ describe("an idempotency key", () => {
     const headers = keyed();
     const path = "/v1/messages/count_tokens";
     const first = await post(stack, prompt("four"), { path, headers });
-    const second = await post(other(), prompt("four"), { path, headers });
+    const second = await post(stack.other, prompt("four"), { path, headers });
     expect(first.json).toEqual({ input_tokens: 4 });
     expect(second.json).toEqual({ input_tokens: 4 });
     expect(upstream.requests).toHaveLength(1);
@@ -249,7 +233,7 @@ describe("an idempotency key", () => {
   ])("with %s is a 422", async (_name, path, body) => {
     const headers = keyed();
     await post(stack, prompt("one"), { headers });
-    const second = await post(other(), body, { path, headers });
+    const second = await post(stack.other, body, { path, headers });
     expect(second.status).toBe(422);
     expect(second.json).toMatchObject({ type: "error", error: { type: "invalid_request_error" } });
     expect(upstream.requests).toHaveLength(1);
@@ -258,7 +242,7 @@ describe("an idempotency key", () => {
   test("is its own key's only", async () => {
     const headers = keyed();
     await post(stack, prompt("mine"), { headers });
-    const second = await post({ ...other(), key: stack.otherKey }, prompt("theirs"), { headers });
+    const second = await post({ ...stack.other, key: stack.otherKey }, prompt("theirs"), { headers });
     expect(second.text).toContain("echo: theirs");
   });
 
@@ -281,7 +265,7 @@ describe("an idempotency key", () => {
     const bad = keyed();
     upstream.next((exchange) => exchange.error(400, { message: "no such thing" }));
     const first = await post(stack, prompt("bad"), { headers: bad });
-    const second = await post(other(), prompt("bad"), { headers: bad });
+    const second = await post(stack.other, prompt("bad"), { headers: bad });
     expect([first.status, second.status]).toEqual([400, 400]);
     expect(second.text).toBe(first.text);
     const failed = keyed();
@@ -290,7 +274,7 @@ describe("an idempotency key", () => {
       (exchange) => exchange.error(529),
     );
     expect((await post(stack, prompt("failed"), { headers: failed })).status).toBe(529);
-    const again = await post(other(), prompt("failed"), { headers: failed });
+    const again = await post(stack.other, prompt("failed"), { headers: failed });
     expect(again.text).toContain("echo: failed");
   });
 
@@ -305,14 +289,14 @@ describe("an idempotency key", () => {
     expect(await held[0]?.request.closed).toBe(false);
     upstream.clear();
     await expect
-      .poll(async () => (await post(other(), prompt("given up"), { headers })).text)
+      .poll(async () => (await post(stack.other, prompt("given up"), { headers })).text)
       .toContain("echo: given up");
   });
 
   test("survives the gateway that had it", async () => {
     const { held, release } = holdAnswers();
     const headers = keyed();
-    const lost = post(other(), prompt("killed"), { headers }).catch(() => "lost");
+    const lost = post(stack.other, prompt("killed"), { headers }).catch(() => "lost");
     await expect.poll(() => held.length).toBe(1);
     await stack.get("gateway-2").kill("SIGKILL");
     await lost;
@@ -340,7 +324,7 @@ describe("an idempotency key", () => {
       slowStream(20, 5);
       const headers = keyed();
       const first = await post(stack, prompt("s", { stream: true }), { headers });
-      const second = await post(other(), prompt("s", { stream: true }), { headers });
+      const second = await post(stack.other, prompt("s", { stream: true }), { headers });
       expect(second.status).toBe(200);
       expect(second.headers.get("content-type")).toBe(first.headers.get("content-type"));
       expect(second.headers.get("request-id")).toBe(first.headers.get("request-id"));
@@ -353,7 +337,7 @@ describe("an idempotency key", () => {
       const headers = keyed();
       const first = post(stack, prompt("r", { stream: true }), { headers });
       await sleep(700);
-      const second = post(other(), prompt("r", { stream: true }), { headers });
+      const second = post(stack.other, prompt("r", { stream: true }), { headers });
       const [one, two] = await Promise.all([first, second]);
       expect(streamedText(one)).toMatch(/^r 0 .* r 29 $/);
       expect(two.text).toBe(one.text);
@@ -366,7 +350,7 @@ describe("an idempotency key", () => {
       const leave = new AbortController();
       const first = post(stack, prompt("l", { stream: true }), { headers, signal: leave.signal }).catch(() => "left");
       await sleep(500);
-      const second = post(other(), prompt("l", { stream: true }), { headers });
+      const second = post(stack.other, prompt("l", { stream: true }), { headers });
       await sleep(300);
       leave.abort();
       expect(await first).toBe("left");
@@ -390,7 +374,7 @@ describe("an idempotency key", () => {
         (exchange) => exchange.error(529),
       );
       expect((await post(stack, prompt("f", { stream: true }), { headers })).status).toBe(529);
-      const again = await post(other(), prompt("f", { stream: true }), { headers });
+      const again = await post(stack.other, prompt("f", { stream: true }), { headers });
       expect(streamedText(again)).toBe("echo: f");
     });
   });

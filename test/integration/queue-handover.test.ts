@@ -5,7 +5,7 @@ import { createJobProducer, type JobProducer } from "#shared/queue/job-producer.
 import { createStoreKeys } from "#shared/store/store-keys.ts";
 import { subscribeChannel } from "#shared/store/subscribe-channel.ts";
 import { eventually } from "../support/eventually.ts";
-import { spawnRedis } from "../support/spawn-redis.ts";
+import { startRedis } from "../support/redis-process.ts";
 import { callId, createStoreBed, sampleJob, type StoreBed } from "../support/store-bed.ts";
 
 async function openProducer(bed: StoreBed): Promise<JobProducer> {
@@ -45,7 +45,7 @@ async function offersBecome(bed: StoreBed, count: number): Promise<void> {
 }
 
 test("a job is handed to a dispatcher that waits, without a sign or a take, and leaves nothing", async () => {
-  await using redis = await spawnRedis();
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const producer = await openProducer(bed);
   const { client } = await bed.connect("command");

@@ -8,7 +8,7 @@ import { createResultStore } from "#shared/store/result-store.ts";
 import { createReplyBus } from "#shared/store/reply-bus.ts";
 import { bestOf } from "../support/best-of.ts";
 import { eventually } from "../support/eventually.ts";
-import { spawnRedis } from "../support/spawn-redis.ts";
+import { startRedis } from "../support/redis-process.ts";
 import { callId, createStoreBed, sampleJob, sampleOutcome, type StoreBed } from "../support/store-bed.ts";
 
 const rejections: unknown[] = [];
@@ -48,7 +48,7 @@ test(
   "waiting and running jobs outlive a restart of Redis; what is handled twice says so",
   { timeout: 60_000 },
   async () => {
-    await using redis = await spawnRedis({ appendOnly: true });
+    await using redis = await startRedis({ appendOnly: true });
     await using bed = createStoreBed(redis.url);
     const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
     const deliveries: { id: string; redelivered: boolean }[] = [];
@@ -77,7 +77,7 @@ test(
 );
 
 test("a job that finishes while Redis is away is gone once Redis is back", async () => {
-  await using redis = await spawnRedis({ appendOnly: true });
+  await using redis = await startRedis({ appendOnly: true });
   await using bed = createStoreBed(redis.url);
   const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
   const go = Promise.withResolvers<void>();
@@ -96,7 +96,7 @@ test("a job that finishes while Redis is away is gone once Redis is back", async
 });
 
 test("a Redis that stands still for a while loses and repeats nothing", { timeout: 60_000 }, async () => {
-  await using redis = await spawnRedis();
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
   const handled: string[] = [];
@@ -162,7 +162,7 @@ test("a job that runs longer than its lock is not delivered twice", { timeout: 6
 });
 
 test("without Redis an add fails at once and certainly, and works when Redis is back", async () => {
-  await using redis = await spawnRedis();
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const connection = await bed.connect("command");
   const producer = bed.own(createJobProducer(connection, { prefix: bed.prefix }));
@@ -181,7 +181,7 @@ test("without Redis an add fails at once and certainly, and works when Redis is 
 });
 
 test("what Redis refuses for want of memory was certainly not added", async () => {
-  await using redis = await spawnRedis();
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const connection = await bed.connect("command");
   const producer = bed.own(createJobProducer(connection, { prefix: bed.prefix }));
@@ -190,7 +190,7 @@ test("what Redis refuses for want of memory was certainly not added", async () =
 });
 
 test("producer and consumer may start before Redis does", async () => {
-  await using redis = await spawnRedis();
+  await using redis = await startRedis();
   await redis.kill();
   await using bed = createStoreBed(redis.url);
   const command = bed.own(connectRedis(redis.url, "command", bed));
@@ -218,7 +218,7 @@ test("producer and consumer may start before Redis does", async () => {
 });
 
 test("a consumer can leave while Redis is away, with jobs in hand and without", async () => {
-  await using redis = await spawnRedis({ appendOnly: true });
+  await using redis = await startRedis({ appendOnly: true });
   await using bed = createStoreBed(redis.url);
   const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
   const idle = await openConsumer(bed, () => Promise.resolve());
@@ -233,7 +233,7 @@ test("a consumer can leave while Redis is away, with jobs in hand and without", 
 });
 
 test("after an interruption the gateway hears so, and finds what it missed", async () => {
-  await using redis = await spawnRedis({ appendOnly: true });
+  await using redis = await startRedis({ appendOnly: true });
   await using bed = createStoreBed(redis.url);
   const { prefix, logger } = bed;
   const store = await bed.connect("command");

@@ -4,7 +4,7 @@ import { createJobProducer, type JobProducer } from "#shared/queue/job-producer.
 import { createStoreKeys } from "#shared/store/store-keys.ts";
 import { bestOf } from "../support/best-of.ts";
 import { eventually } from "../support/eventually.ts";
-import { spawnRedis } from "../support/spawn-redis.ts";
+import { startRedis } from "../support/redis-process.ts";
 import { callId, createStoreBed, sampleJob, type StoreBed } from "../support/store-bed.ts";
 
 async function openProducer(bed: StoreBed): Promise<JobProducer> {
@@ -32,7 +32,7 @@ async function openConsumer(
 const markerOf = (bed: StoreBed) => `{${bed.prefix}}:interactive:marker`;
 
 test("a sign that finds its dispatcher full is left to the others, and asked for again when a slot is free", async () => {
-  await using redis = await spawnRedis();
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const producer = await openProducer(bed);
   const { client } = await bed.connect("command");

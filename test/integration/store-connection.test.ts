@@ -12,7 +12,7 @@ import { createTraceStore } from "#shared/store/trace-store.ts";
 import { createLogger } from "#shared/telemetry/logger.ts";
 import { bestOf } from "../support/best-of.ts";
 import { eventually } from "../support/eventually.ts";
-import { spawnRedis } from "../support/spawn-redis.ts";
+import { startRedis } from "../support/redis-process.ts";
 import { callId, createStoreBed, sampleJob, sampleOutcome } from "../support/store-bed.ts";
 
 test("commands of one turn leave in one write", async () => {
@@ -28,7 +28,7 @@ test("commands of one turn leave in one write", async () => {
 });
 
 test("a command to a Redis that stands still is rejected within the second, one to a Redis that is gone at once", async () => {
-  await using redis = await spawnRedis();
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const refusal = async (connection: RedisConnection, words: string): Promise<number> => {
     const askedAt = performance.now();
@@ -62,7 +62,7 @@ test("a process that stood still for longer than a command has time hears its an
 });
 
 test("a write that was rejected is not made up for later", async () => {
-  await using redis = await spawnRedis();
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const connection = await bed.connect("command");
   await redis.kill();
@@ -73,7 +73,7 @@ test("a write that was rejected is not made up for later", async () => {
 });
 
 test("a frozen Redis is found out by connections that have nothing to ask, too", async () => {
-  await using redis = await spawnRedis();
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const connections = [await bed.connect("subscriber"), await bed.connect("blocking"), await bed.connect("command")];
   redis.freeze();
@@ -83,7 +83,7 @@ test("a frozen Redis is found out by connections that have nothing to ask, too",
 });
 
 test("an outage is logged once when it begins and once when it ends", async () => {
-  await using redis = await spawnRedis();
+  await using redis = await startRedis();
   const lines: { msg: string }[] = [];
   const destination = new Writable({
     write(chunk: Buffer, _encoding, done) {
@@ -106,7 +106,7 @@ test("an outage is logged once when it begins and once when it ends", async () =
 });
 
 test("a password in the URL is used, and appears in no log", async () => {
-  await using redis = await spawnRedis({ password: "hunter2" });
+  await using redis = await startRedis({ password: "hunter2" });
   let log = "";
   const destination = new Writable({ write: (chunk: Buffer, _encoding, done) => ((log += chunk.toString()), done()) });
   const logger = createLogger({ name: "test", destination, level: "trace" });
@@ -119,7 +119,7 @@ test("a password in the URL is used, and appears in no log", async () => {
 });
 
 test("readiness names an evicting policy and full memory, and does not mind Redis being away", async () => {
-  await using redis = await spawnRedis();
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const connection = await bed.connect("command");
   const health = bed.own(createRedisHealth({ redis: connection }));
@@ -142,7 +142,7 @@ test("readiness names an evicting policy and full memory, and does not mind Redi
 });
 
 test("every script keeps to one slot of a Redis Cluster", async () => {
-  await using redis = await spawnRedis({ cluster: true });
+  await using redis = await startRedis({ cluster: true });
   await using bed = createStoreBed(redis.url);
   const { prefix, logger } = bed;
   const connection = await bed.connect("command");

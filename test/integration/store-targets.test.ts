@@ -1,7 +1,7 @@
 import { expect, inject, test } from "vitest";
 import { createTargetBoard, type TargetBoard } from "#shared/store/target-board.ts";
 import { bestOf } from "../support/best-of.ts";
-import { spawnRedis } from "../support/spawn-redis.ts";
+import { startRedis } from "../support/redis-process.ts";
 import { eventually } from "../support/eventually.ts";
 import { createStoreBed, type StoreBed } from "../support/store-bed.ts";
 
@@ -82,7 +82,7 @@ test("one probe at a time over all workers, the next when it is ended or over", 
 });
 
 test("without Redis a worker goes by its own knowledge, and shares it afterwards", async () => {
-  await using redis = await spawnRedis();
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const [one, other] = [await openBoard(bed), await openBoard(bed)];
   const until = Date.now() + 60_000;
@@ -99,7 +99,7 @@ test("without Redis a worker goes by its own knowledge, and shares it afterwards
 });
 
 test("a probe is not held up by a Redis that stands still", async () => {
-  await using redis = await spawnRedis();
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const board = await openBoard(bed);
   redis.freeze();
