@@ -44,7 +44,7 @@ async function offersBecome(bed: StoreBed, count: number): Promise<void> {
   await eventually(async () => expect(await client.scard(offersOf(bed))).toBe(count));
 }
 
-test("a job is handed to a dispatcher that waits, without a sign or a take, and leaves nothing", async () => {
+test.concurrent("a job is handed to a dispatcher that waits, without a sign or a take, and leaves nothing", async () => {
   await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const producer = await openProducer(bed);
@@ -75,7 +75,7 @@ test("a job is handed to a dispatcher that waits, without a sign or a take, and 
   await offersBecome(bed, 4);
 });
 
-test("jobs of one turn are handed over together, whatever bytes they have, and the rest is taken", async () => {
+test.concurrent("jobs of one turn are handed over together, whatever bytes they have, and the rest is taken", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   const seen = new Map<string, unknown>();
@@ -94,7 +94,7 @@ test("jobs of one turn are handed over together, whatever bytes they have, and t
   await eventually(() => expect(seen).toEqual(new Map(jobs.map(({ head }) => [head.id, head.model]))));
 });
 
-test("what is known of its call comes with it", async () => {
+test.concurrent("what is known of its call comes with it", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   const { client } = await bed.connect("command");
@@ -112,7 +112,7 @@ test("what is known of its call comes with it", async () => {
   await eventually(() => expect(known).toEqual([{ answered: false, cancelled: true, at: true }]));
 });
 
-test("nobody overtakes a job that waits", async () => {
+test.concurrent("nobody overtakes a job that waits", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   const { client } = await bed.connect("command");
@@ -131,7 +131,7 @@ test("nobody overtakes a job that waits", async () => {
   await eventually(() => expect(order).toEqual([...ids]));
 });
 
-test("offers of those who are gone are passed over", async () => {
+test.concurrent("offers of those who are gone are passed over", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   const { client } = await bed.connect("command");
@@ -144,7 +144,7 @@ test("offers of those who are gone are passed over", async () => {
   await eventually(() => expect(seen.toSorted()).toEqual(ids.toSorted()));
 });
 
-test("a job that was handed to one who never heard of it goes to another when its lock runs out", async () => {
+test.concurrent("a job that was handed to one who never heard of it goes to another when its lock runs out", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   const { client } = await bed.connect("command");
@@ -166,7 +166,7 @@ test("a job that was handed to one who never heard of it goes to another when it
   await eventually(() => expect(seen).toEqual([{ id, delivery: 2, redelivered: true }]));
 });
 
-test("who closes withdraws its offers; a job that was handed over meanwhile is given back", async () => {
+test.concurrent("who closes withdraws its offers; a job that was handed over meanwhile is given back", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   const { client } = await bed.connect("command");
@@ -185,7 +185,7 @@ test("who closes withdraws its offers; a job that was handed over meanwhile is g
   await eventually(() => expect(seen.toSorted()).toEqual(ids.toSorted()));
 });
 
-test("after an interruption offers are made anew", async () => {
+test.concurrent("after an interruption offers are made anew", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   const { client } = await bed.connect("command");

@@ -135,7 +135,7 @@ test("lanes do not stand in each other's way", async () => {
   expect(await producer.depth()).toMatchObject({ background: { waiting: 1 }, count: { waiting: 0 } });
 });
 
-test("a parked job waits without a slot until its time, and knows how often it was parked", async () => {
+test.concurrent("a parked job waits without a slot until its time, and knows how often it was parked", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   const parkUntil = Date.now() + 3_000;
@@ -155,7 +155,7 @@ test("a parked job waits without a slot until its time, and knows how often it w
   expect(again.at).toBeGreaterThanOrEqual(parkUntil);
 });
 
-test("a parked job is taken by another dispatcher when its own is gone", async () => {
+test.concurrent("a parked job is taken by another dispatcher when its own is gone", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   const parkUntil = Date.now() + 3_000;

@@ -44,7 +44,7 @@ async function fateOf(added: Promise<void>): Promise<string> {
   }
 }
 
-test(
+test.concurrent(
   "waiting and running jobs outlive a restart of Redis; what is handled twice says so",
   { timeout: 60_000 },
   async () => {
@@ -76,7 +76,7 @@ test(
   },
 );
 
-test("a job that finishes while Redis is away is gone once Redis is back", async () => {
+test.concurrent("a job that finishes while Redis is away is gone once Redis is back", async () => {
   await using redis = await startRedis({ appendOnly: true });
   await using bed = createStoreBed(redis.url);
   const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
@@ -95,7 +95,7 @@ test("a job that finishes while Redis is away is gone once Redis is back", async
   expect(deliveries).toBe(1);
 });
 
-test("a Redis that stands still for a while loses and repeats nothing", { timeout: 60_000 }, async () => {
+test.concurrent("a Redis that stands still for a while loses and repeats nothing", { timeout: 60_000 }, async () => {
   await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
@@ -116,7 +116,7 @@ test("a Redis that stands still for a while loses and repeats nothing", { timeou
   expect(new Set(handled).size).toBe(handled.length);
 });
 
-test("a job whose dispatcher lost its lock is delivered again, and says so", { timeout: 40_000 }, async () => {
+test.concurrent("a job whose dispatcher lost its lock is delivered again, and says so", { timeout: 40_000 }, async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
   const redis = await bed.connect("command");
@@ -140,7 +140,7 @@ test("a job whose dispatcher lost its lock is delivered again, and says so", { t
   await eventually(async () => expect(await producer.remove("interactive", id)).toBe("absent"));
 });
 
-test("a job that runs longer than its lock is not delivered twice", { timeout: 60_000 }, async () => {
+test.concurrent("a job that runs longer than its lock is not delivered twice", { timeout: 60_000 }, async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
   const go = Promise.withResolvers<void>();
@@ -161,7 +161,7 @@ test("a job that runs longer than its lock is not delivered twice", { timeout: 6
   await eventually(() => expect(consumer.running).toBe(0));
 });
 
-test("without Redis an add fails at once and certainly, and works when Redis is back", async () => {
+test.concurrent("without Redis an add fails at once and certainly, and works when Redis is back", async () => {
   await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const connection = await bed.connect("command");
@@ -180,7 +180,7 @@ test("without Redis an add fails at once and certainly, and works when Redis is 
   expect((await producer.depth()).interactive.waiting).toBe(1);
 });
 
-test("what Redis refuses for want of memory was certainly not added", async () => {
+test.concurrent("what Redis refuses for want of memory was certainly not added", async () => {
   await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const connection = await bed.connect("command");
@@ -189,7 +189,7 @@ test("what Redis refuses for want of memory was certainly not added", async () =
   expect(await fateOf(producer.add("interactive", sampleJob(callId())))).toBe("not_sent");
 });
 
-test("producer and consumer may start before Redis does", async () => {
+test.concurrent("producer and consumer may start before Redis does", async () => {
   await using redis = await startRedis();
   await redis.kill();
   await using bed = createStoreBed(redis.url);
@@ -217,7 +217,7 @@ test("producer and consumer may start before Redis does", async () => {
   await eventually(() => expect(handled).toEqual([id]));
 });
 
-test("a consumer can leave while Redis is away, with jobs in hand and without", async () => {
+test.concurrent("a consumer can leave while Redis is away, with jobs in hand and without", async () => {
   await using redis = await startRedis({ appendOnly: true });
   await using bed = createStoreBed(redis.url);
   const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
@@ -232,7 +232,7 @@ test("a consumer can leave while Redis is away, with jobs in hand and without", 
   await Promise.all([busy.close(AbortSignal.timeout(100)), idleToo.close(AbortSignal.timeout(100))]);
 });
 
-test("after an interruption the gateway hears so, and finds what it missed", async () => {
+test.concurrent("after an interruption the gateway hears so, and finds what it missed", async () => {
   await using redis = await startRedis({ appendOnly: true });
   await using bed = createStoreBed(redis.url);
   const { prefix, logger } = bed;

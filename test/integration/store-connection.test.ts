@@ -61,7 +61,7 @@ test("a process that stood still for longer than a command has time hears its an
   }
 });
 
-test("a write that was rejected is not made up for later", async () => {
+test.concurrent("a write that was rejected is not made up for later", async () => {
   await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const connection = await bed.connect("command");
@@ -72,7 +72,7 @@ test("a write that was rejected is not made up for later", async () => {
   expect(await connection.client.get("late")).toBeNull();
 });
 
-test("a frozen Redis is found out by connections that have nothing to ask, too", async () => {
+test.concurrent("a frozen Redis is found out by connections that have nothing to ask, too", async () => {
   await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const connections = [await bed.connect("subscriber"), await bed.connect("blocking"), await bed.connect("command")];
@@ -82,7 +82,7 @@ test("a frozen Redis is found out by connections that have nothing to ask, too",
   await Promise.all(connections.map((connection) => connection.ready(AbortSignal.timeout(20_000))));
 });
 
-test("an outage is logged once when it begins and once when it ends", async () => {
+test.concurrent("an outage is logged once when it begins and once when it ends", async () => {
   await using redis = await startRedis();
   const lines: { msg: string }[] = [];
   const destination = new Writable({
@@ -105,7 +105,7 @@ test("an outage is logged once when it begins and once when it ends", async () =
   await eventually(() => expect(lines.map(({ msg }) => msg)).toEqual(["redis is away", "redis is back"]));
 });
 
-test("a password in the URL is used, and appears in no log", async () => {
+test.concurrent("a password in the URL is used, and appears in no log", async () => {
   await using redis = await startRedis({ password: "hunter2" });
   let log = "";
   const destination = new Writable({ write: (chunk: Buffer, _encoding, done) => ((log += chunk.toString()), done()) });
@@ -118,7 +118,7 @@ test("a password in the URL is used, and appears in no log", async () => {
   expect(log).not.toMatch(/hunter/);
 });
 
-test("readiness names an evicting policy and full memory, and does not mind Redis being away", async () => {
+test.concurrent("readiness names an evicting policy and full memory, and does not mind Redis being away", async () => {
   await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const connection = await bed.connect("command");
@@ -141,7 +141,7 @@ test("readiness names an evicting policy and full memory, and does not mind Redi
   expect(health.reasons()).toEqual([]);
 });
 
-test("every script keeps to one slot of a Redis Cluster", async () => {
+test.concurrent("every script keeps to one slot of a Redis Cluster", async () => {
   await using redis = await startRedis({ cluster: true });
   await using bed = createStoreBed(redis.url);
   const { prefix, logger } = bed;
