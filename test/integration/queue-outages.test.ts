@@ -116,29 +116,33 @@ test.concurrent("a Redis that stands still for a while loses and repeats nothing
   expect(new Set(handled).size).toBe(handled.length);
 });
 
-test.concurrent("a job whose dispatcher lost its lock is delivered again, and says so", { timeout: 40_000 }, async () => {
-  await using bed = createStoreBed(inject("redisUrl"));
-  const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
-  const redis = await bed.connect("command");
-  const deliveries: Pick<JobContext, "delivery" | "redelivered">[] = [];
-  const handle: Handle = (_job, { delivery, redelivered }) => {
-    deliveries.push({ delivery, redelivered });
-    return delivery === 1 ? new Promise(() => undefined) : Promise.resolve();
-  };
-  // No multiple of the three checks in that time.
-  await openConsumer(bed, handle, 3001);
-  const id = callId();
-  await producer.add("interactive", sampleJob(id));
-  await eventually(() => expect(deliveries).toHaveLength(1));
-  await redis.client.del(`{${bed.prefix}}:interactive:${id}:lock`);
-  await eventually(() =>
-    expect(deliveries).toEqual([
-      { delivery: 1, redelivered: false },
-      { delivery: 2, redelivered: true },
-    ]),
-  );
-  await eventually(async () => expect(await producer.remove("interactive", id)).toBe("absent"));
-});
+test.concurrent(
+  "a job whose dispatcher lost its lock is delivered again, and says so",
+  { timeout: 40_000 },
+  async () => {
+    await using bed = createStoreBed(inject("redisUrl"));
+    const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
+    const redis = await bed.connect("command");
+    const deliveries: Pick<JobContext, "delivery" | "redelivered">[] = [];
+    const handle: Handle = (_job, { delivery, redelivered }) => {
+      deliveries.push({ delivery, redelivered });
+      return delivery === 1 ? new Promise(() => undefined) : Promise.resolve();
+    };
+    // No multiple of the three checks in that time.
+    await openConsumer(bed, handle, 3001);
+    const id = callId();
+    await producer.add("interactive", sampleJob(id));
+    await eventually(() => expect(deliveries).toHaveLength(1));
+    await redis.client.del(`{${bed.prefix}}:interactive:${id}:lock`);
+    await eventually(() =>
+      expect(deliveries).toEqual([
+        { delivery: 1, redelivered: false },
+        { delivery: 2, redelivered: true },
+      ]),
+    );
+    await eventually(async () => expect(await producer.remove("interactive", id)).toBe("absent"));
+  },
+);
 
 test.concurrent("a job that runs longer than its lock is not delivered twice", { timeout: 60_000 }, async () => {
   await using bed = createStoreBed(inject("redisUrl"));
