@@ -16,7 +16,7 @@ import { blockStart, messageStart, streamEnd, textDelta } from "../support/wire-
 // Streams whose caller, and whose gateway, goes away.
 
 const upstream = await useUpstream();
-const stack = await useStack({ upstreams: [upstream], gateways: 2, config: { events: { lease: "6s" } } });
+const stack = await useStack({ upstreams: [upstream], gateways: 2, config: { events: { lease: "3s" } } });
 const { other } = stack;
 
 const first = messageStart("m", "msg_1") + blockStart() + textDelta("first");
