@@ -25,7 +25,11 @@ const own = ownTargets([...statuses, "retry", "hang"], simulator);
 const routes = { routes: ["one", "two"] };
 const stack = await useStack({
   upstreams: [simulator, simulator],
-  config: { providers: own.providers, models: { ...own.models, [model]: routes, "claude-haiku-4-5": routes } },
+  config: {
+    providers: own.providers,
+    models: { ...own.models, [model]: routes, "claude-haiku-4-5": routes },
+    queue: { linger: "1s" },
+  },
 });
 afterEach(() => expect.poll(() => simulator.inFlight).toBe(0));
 
@@ -281,7 +285,7 @@ describe.each(majors)(
       await expect.poll(() => simulator.inFlight).toBe(0);
       const hanging = { model: "claude-hang", max_tokens: 500, messages: say("[sim: hang]") };
       await expect(client.messages.create(hanging, { timeout: 300 })).rejects.toThrow(errors.APIConnectionTimeoutError);
-      // A whole answer goes on for five seconds, for a retry to join it.
+      // A whole answer goes on for a while, for a retry to join it.
       await expect.poll(() => simulator.inFlight).toBe(0);
     });
 
