@@ -1,40 +1,23 @@
 import { expect, inject, test } from "vitest";
 import type { ChannelSource } from "#shared/queue/handover.ts";
-import { createJobConsumer, type JobConsumer, type JobConsumerOptions } from "#shared/queue/job-consumer.ts";
-import { createJobProducer, type JobProducer } from "#shared/queue/job-producer.ts";
+import type { JobConsumer, JobConsumerOptions } from "#shared/queue/job-consumer.ts";
 import { createStoreKeys } from "#shared/store/store-keys.ts";
 import { subscribeChannel } from "#shared/store/subscribe-channel.ts";
 import { eventually } from "../support/eventually.ts";
+import { openConsumer, openProducer } from "../support/queue-bed.ts";
 import { startRedis } from "../support/redis-process.ts";
 import { callId, createStoreBed, sampleJob, type StoreBed } from "../support/store-bed.ts";
-
-async function openProducer(bed: StoreBed): Promise<JobProducer> {
-  return bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
-}
 
 async function sourceOf(bed: StoreBed): Promise<ChannelSource> {
   const subscriber = await bed.connect("subscriber");
   return { subscribe: (channel, handlers) => subscribeChannel(subscriber, channel, handlers) };
 }
 
-async function openConsumer(
-  bed: StoreBed,
-  options: Partial<JobConsumerOptions> & Pick<JobConsumerOptions, "handle">,
-): Promise<JobConsumer> {
-  const consumer = createJobConsumer({
-    lane: "interactive",
-    concurrency: 4,
-    lockMs: 15_000,
-    connection: await bed.connect("blocking"),
-    handing: await sourceOf(bed),
-    prefix: bed.prefix,
-    marks: createStoreKeys(bed.prefix).callMarks,
-    logger: bed.logger,
-    onFailed: () => undefined,
-    ...options,
-  });
-  bed.onEnd(() => consumer.close(AbortSignal.abort()));
-  return consumer;
+type Options = Partial<JobConsumerOptions> & Pick<JobConsumerOptions, "handle">;
+
+/** A dispatcher with four slots that offers them. */
+async function openDispatcher(bed: StoreBed, options: Options): Promise<JobConsumer> {
+  return openConsumer(bed, { concurrency: 4, handing: await sourceOf(bed), ...options });
 }
 
 const offersOf = (bed: StoreBed) => `{${bed.prefix}}:interactive:offers`;
@@ -50,7 +33,7 @@ test.concurrent("a job is handed to a dispatcher that waits, without a sign or a
   const producer = await openProducer(bed);
   const { client } = await bed.connect("command");
   const seen: unknown[] = [];
-  await openConsumer(bed, {
+  await openDispatcher(bed, {
     handle: ({ head }, { delivery, redelivered, known }) => {
       seen.push({ id: head.id, delivery, redelivered, answered: known.answered, cancelled: known.cancelled });
       return Promise.resolve();
@@ -79,7 +62,7 @@ test.concurrent("jobs of one turn are handed over together, whatever bytes they 
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   const seen = new Map<string, unknown>();
-  await openConsumer(bed, {
+  await openDispatcher(bed, {
     handle: (job) => {
       seen.set(job.head.id, job.head.model);
       return Promise.resolve();
@@ -99,7 +82,7 @@ test.concurrent("what is known of its call comes with it", async () => {
   const producer = await openProducer(bed);
   const { client } = await bed.connect("command");
   const known: unknown[] = [];
-  await openConsumer(bed, {
+  await openDispatcher(bed, {
     handle: (_, context) => {
       known.push({ ...context.known, at: Math.abs(context.known.at - Date.now()) < 5000 });
       return Promise.resolve();
@@ -127,7 +110,7 @@ test.concurrent("nobody overtakes a job that waits", async () => {
   await producer.add("interactive", sampleJob(ids[1]));
   expect(await client.scard(offersOf(bed))).toBe(1);
   await client.del(offersOf(bed));
-  await openConsumer(bed, { handle: ({ head }) => Promise.resolve(void order.push(head.id)) });
+  await openDispatcher(bed, { handle: ({ head }) => Promise.resolve(void order.push(head.id)) });
   await eventually(() => expect(order).toEqual([...ids]));
 });
 
@@ -136,7 +119,7 @@ test.concurrent("offers of those who are gone are passed over", async () => {
   const producer = await openProducer(bed);
   const { client } = await bed.connect("command");
   const seen: string[] = [];
-  await openConsumer(bed, { handle: ({ head }) => Promise.resolve(void seen.push(head.id)) });
+  await openDispatcher(bed, { handle: ({ head }) => Promise.resolve(void seen.push(head.id)) });
   await offersBecome(bed, 4);
   await client.sadd(offersOf(bed), ...["1", "2", "3"].map((gone) => `${bed.prefix}:gone ${gone} 15000 a: c:`));
   const ids = Array.from({ length: 12 }, () => callId());
@@ -156,7 +139,7 @@ test.concurrent("a job that was handed to one who never heard of it goes to anot
   await producer.add("interactive", sampleJob(id));
   expect((await producer.depth()).interactive).toEqual({ waiting: 0, delayed: 0, active: 1 });
   const seen: unknown[] = [];
-  await openConsumer(bed, {
+  await openDispatcher(bed, {
     lockMs: 400,
     handle: ({ head }, { delivery, redelivered }) => {
       seen.push({ id: head.id, delivery, redelivered });
@@ -170,7 +153,7 @@ test.concurrent("who closes withdraws its offers; a job that was handed over mea
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   const { client } = await bed.connect("command");
-  const leaving = await openConsumer(bed, { handle: () => new Promise(() => undefined) });
+  const leaving = await openDispatcher(bed, { handle: () => new Promise(() => undefined) });
   await offersBecome(bed, 4);
   const ids = [callId(), callId()];
   const closing = (async () => {
@@ -181,7 +164,7 @@ test.concurrent("who closes withdraws its offers; a job that was handed over mea
   expect(await client.scard(offersOf(bed))).toBe(0);
   await producer.add("interactive", sampleJob(ids[1] ?? ""));
   const seen: string[] = [];
-  await openConsumer(bed, { handle: ({ head }) => Promise.resolve(void seen.push(head.id)) });
+  await openDispatcher(bed, { handle: ({ head }) => Promise.resolve(void seen.push(head.id)) });
   await eventually(() => expect(seen.toSorted()).toEqual(ids.toSorted()));
 });
 
@@ -191,7 +174,7 @@ test.concurrent("after an interruption offers are made anew", async () => {
   const { client } = await bed.connect("command");
   const seen: string[] = [];
   const subscriber = await bed.connect("subscriber");
-  await openConsumer(bed, {
+  await openDispatcher(bed, {
     handing: { subscribe: (channel, handlers) => subscribeChannel(subscriber, channel, handlers) },
     handle: ({ head }) => Promise.resolve(void seen.push(head.id)),
   });

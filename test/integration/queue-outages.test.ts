@@ -8,6 +8,7 @@ import { createResultStore } from "#shared/store/result-store.ts";
 import { createReplyBus } from "#shared/store/reply-bus.ts";
 import { bestOf } from "../support/best-of.ts";
 import { eventually } from "../support/eventually.ts";
+import { openConsumer, openProducer } from "../support/queue-bed.ts";
 import { startRedis } from "../support/redis-process.ts";
 import { callId, createStoreBed, sampleJob, sampleOutcome, type StoreBed } from "../support/store-bed.ts";
 
@@ -17,22 +18,8 @@ afterEach(() => expect(rejections.splice(0)).toEqual([]));
 
 type Handle = (job: CallJob, context: JobContext) => Promise<void>;
 
-async function openConsumer(bed: StoreBed, handle: Handle, lockMs = 15_000): Promise<JobConsumer> {
-  const { prefix, logger } = bed;
-  const connection = await bed.connect("blocking");
-  const consumer = createJobConsumer({
-    lane: "interactive",
-    concurrency: 10,
-    lockMs,
-    connection,
-    prefix,
-    marks: createStoreKeys(prefix).callMarks,
-    logger,
-    handle,
-    onFailed: () => undefined,
-  });
-  bed.onEnd(() => consumer.close(AbortSignal.abort()));
-  return consumer;
+function openDispatcher(bed: StoreBed, handle: Handle, lockMs = 15_000): Promise<JobConsumer> {
+  return openConsumer(bed, { handle, lockMs });
 }
 
 async function fateOf(added: Promise<void>): Promise<string> {
@@ -50,15 +37,15 @@ test.concurrent(
   async () => {
     await using redis = await startRedis({ appendOnly: true });
     await using bed = createStoreBed(redis.url);
-    const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
+    const producer = await openProducer(bed);
     const deliveries: { id: string; redelivered: boolean }[] = [];
     const go = Promise.withResolvers<void>();
     const handle: Handle = ({ head }, { redelivered }) => {
       deliveries.push({ id: head.id, redelivered });
       return go.promise;
     };
-    await openConsumer(bed, handle);
-    await openConsumer(bed, handle);
+    await openDispatcher(bed, handle);
+    await openDispatcher(bed, handle);
     const ids = Array.from({ length: 50 }, () => callId());
     await Promise.all(ids.map((id) => producer.add("interactive", sampleJob(id))));
     await eventually(() => expect(deliveries).toHaveLength(20));
@@ -79,10 +66,10 @@ test.concurrent(
 test.concurrent("a job that finishes while Redis is away is gone once Redis is back", async () => {
   await using redis = await startRedis({ appendOnly: true });
   await using bed = createStoreBed(redis.url);
-  const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
+  const producer = await openProducer(bed);
   const go = Promise.withResolvers<void>();
   let deliveries = 0;
-  const consumer = await openConsumer(bed, () => {
+  const consumer = await openDispatcher(bed, () => {
     deliveries += 1;
     return go.promise;
   });
@@ -98,9 +85,9 @@ test.concurrent("a job that finishes while Redis is away is gone once Redis is b
 test.concurrent("a Redis that stands still for a while loses and repeats nothing", { timeout: 60_000 }, async () => {
   await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
-  const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
+  const producer = await openProducer(bed);
   const handled: string[] = [];
-  await openConsumer(bed, ({ head }) => {
+  await openDispatcher(bed, ({ head }) => {
     handled.push(head.id);
     return Promise.resolve();
   });
@@ -121,7 +108,7 @@ test.concurrent(
   { timeout: 40_000 },
   async () => {
     await using bed = createStoreBed(inject("redisUrl"));
-    const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
+    const producer = await openProducer(bed);
     const redis = await bed.connect("command");
     const deliveries: Pick<JobContext, "delivery" | "redelivered">[] = [];
     const handle: Handle = (_job, { delivery, redelivered }) => {
@@ -129,7 +116,7 @@ test.concurrent(
       return delivery === 1 ? new Promise(() => undefined) : Promise.resolve();
     };
     // No multiple of the three checks in that time.
-    await openConsumer(bed, handle, 3001);
+    await openDispatcher(bed, handle, 3001);
     const id = callId();
     await producer.add("interactive", sampleJob(id));
     await eventually(() => expect(deliveries).toHaveLength(1));
@@ -146,7 +133,7 @@ test.concurrent(
 
 test.concurrent("a job that runs longer than its lock is not delivered twice", { timeout: 60_000 }, async () => {
   await using bed = createStoreBed(inject("redisUrl"));
-  const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
+  const producer = await openProducer(bed);
   const go = Promise.withResolvers<void>();
   let deliveries = 0;
   const handle: Handle = () => {
@@ -155,8 +142,8 @@ test.concurrent("a job that runs longer than its lock is not delivered twice", {
   };
   // Renewed three times in that time, so that it outlives a moment in which nothing is renewed.
   const lockMs = 5000;
-  const consumer = await openConsumer(bed, handle, lockMs);
-  await openConsumer(bed, handle, lockMs);
+  const consumer = await openDispatcher(bed, handle, lockMs);
+  await openDispatcher(bed, handle, lockMs);
   const startedAt = Date.now();
   await producer.add("interactive", sampleJob(callId()));
   await eventually(() => expect(Date.now() - startedAt).toBeGreaterThan(1.5 * lockMs), { everyMs: 100 });
@@ -224,11 +211,11 @@ test.concurrent("producer and consumer may start before Redis does", async () =>
 test.concurrent("a consumer can leave while Redis is away, with jobs in hand and without", async () => {
   await using redis = await startRedis({ appendOnly: true });
   await using bed = createStoreBed(redis.url);
-  const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
-  const idle = await openConsumer(bed, () => Promise.resolve());
-  const busy = await openConsumer(bed, () => new Promise(() => undefined));
+  const producer = await openProducer(bed);
+  const idle = await openDispatcher(bed, () => Promise.resolve());
+  const busy = await openDispatcher(bed, () => new Promise(() => undefined));
   await idle.close(AbortSignal.timeout(20_000));
-  const idleToo = await openConsumer(bed, () => new Promise(() => undefined));
+  const idleToo = await openDispatcher(bed, () => new Promise(() => undefined));
   await producer.add("interactive", sampleJob(callId()));
   await eventually(() => expect(busy.running + idleToo.running).toBe(1));
   await redis.kill();
