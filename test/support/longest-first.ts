@@ -25,17 +25,17 @@ const longest = [
   "e2e/redis-away",
   "e2e/batches-killed",
   "integration/fairness",
-  "conformance/adapters",
   "integration/gateway-redis-away",
   "integration/cli",
   "integration/gateway-recordings",
-  "conformance/vendor-types",
   "integration/session-losses",
   "integration/dispatcher-batches",
   "integration/worker-streams",
+  "conformance/adapters",
+  "conformance/vendor-types",
 ];
 
-/** Group after group; in each of them the long files first, the others by their names, project after project. */
+/** Project after project; in each of them the long files first, the others by their names. */
 export class LongestFirst extends BaseSequencer {
   override sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const byName = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
@@ -43,8 +43,8 @@ export class LongestFirst extends BaseSequencer {
       files.toSorted(
         (a, b) =>
           a.project.config.sequence.groupOrder - b.project.config.sequence.groupOrder ||
-          rankOf(a.moduleId) - rankOf(b.moduleId) ||
           byName(a.project.name, b.project.name) ||
+          rankOf(a.moduleId) - rankOf(b.moduleId) ||
           byName(a.moduleId, b.moduleId),
       ),
     );
