@@ -1,28 +1,11 @@
 import { expect, test } from "vitest";
 import type { Outcome } from "#shared/messages/outcome.ts";
-import type { CallJob } from "#shared/queue/job.ts";
+import { sampleHead, sampleJob } from "../../test/support/store-bed.ts";
 import { trailOf, wholeOutcome } from "./trail.ts";
 
-const job: CallJob = {
-  version: 1,
-  head: {
-    id: "call_1",
-    operation: "messages",
-    stream: false,
-    keyId: "key:a",
-    model: "m",
-    askedModel: "m",
-    headers: { "anthropic-version": "2023-06-01" },
-    splices: { model: { start: 0, end: 0 } },
-    wishes: {},
-    acceptedAt: 900,
-    deadlineAt: 9000,
-    waitUntil: 9000,
-  },
-  body: "{}",
-  replyTo: "",
-  enqueuedAt: 1000,
-};
+const times = { acceptedAt: 900, deadlineAt: 9000, waitUntil: 9000 };
+const head = sampleHead("call_1", { keyId: "key:a", model: "m", askedModel: "m", ...times });
+const job = sampleJob("call_1", { head, enqueuedAt: 1000 });
 
 function outcome(provider: string): Outcome {
   return {

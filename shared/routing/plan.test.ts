@@ -1,6 +1,7 @@
 import type { CallHead } from "#shared/messages/call.ts";
 import { GatewayError } from "#shared/messages/error.ts";
 import { describe, expect, test } from "vitest";
+import { sampleHead } from "../../test/support/store-bed.ts";
 import { createCatalogue } from "./catalogue.ts";
 import { makePlan, type Plan, type PlanInput } from "./plan.ts";
 
@@ -14,20 +15,7 @@ const catalogue = createCatalogue({
   },
 });
 
-const head: CallHead = {
-  id: "call_1",
-  operation: "messages",
-  stream: false,
-  keyId: "key:ci",
-  model: "main",
-  askedModel: "main",
-  headers: { "anthropic-version": "2023-06-01" },
-  splices: { model: { start: 0, end: 0 } },
-  wishes: {},
-  acceptedAt: 0,
-  deadlineAt: 0,
-  waitUntil: 0,
-};
+const head = sampleHead("call_1", { keyId: "key:ci", model: "main", askedModel: "main" });
 
 type Given = Partial<Omit<PlanInput, "head">> & { readonly head?: Partial<CallHead> };
 

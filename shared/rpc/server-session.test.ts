@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { Frame, Frame__Output } from "#proto/worker/v1/Frame.ts";
-import type { CallHead } from "#shared/messages/call.ts";
+import { sampleHead } from "../../test/support/store-bed.ts";
 import { createCallBook } from "./call-book.ts";
 import { toAttachFrame, toOpenFrame, toResetFrame } from "./frames.ts";
 import { ServerSession } from "./server-session.ts";
@@ -45,21 +45,7 @@ function setUp() {
 }
 
 function openFrame(number: number, id = `call_${number}`, body = Buffer.alloc(0)): Frame {
-  const head: CallHead = {
-    id,
-    operation: "messages",
-    stream: false,
-    keyId: "key:test",
-    model: "m",
-    askedModel: "m",
-    headers: { "anthropic-version": "2023-06-01" },
-    splices: { model: { start: 0, end: 0 } },
-    wishes: {},
-    acceptedAt: 0,
-    deadlineAt: 0,
-    waitUntil: 0,
-  };
-  return toOpenFrame(number, { head, body: { bytes: body }, delivery: 1 }, true);
+  return toOpenFrame(number, { head: sampleHead(id), body: { bytes: body }, delivery: 1 }, true);
 }
 
 test("a cancel that comes before its open keeps the call from being opened", () => {

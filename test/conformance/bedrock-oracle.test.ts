@@ -1,20 +1,14 @@
 import { AnthropicBedrock, AnthropicBedrockMantle } from "@anthropic-ai/bedrock-sdk";
 import { RateLimitError } from "@anthropic-ai/sdk";
 import type { MessageCreateParamsNonStreaming } from "@anthropic-ai/sdk/resources/messages";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { BedrockProviderConfig } from "#shared/config/schema.ts";
 import type { Credential, UpstreamRequest } from "../../services/worker/adapters/adapter.ts";
 import { createBedrockAdapter } from "../../services/worker/adapters/bedrock/adapter.ts";
 import { signRequest, type AwsCredential } from "../../services/worker/adapters/bedrock/sign-request.ts";
 import { claudeCall } from "../support/claude-call.ts";
-import {
-  claudeCases,
-  comparable,
-  startClaudeOracle,
-  usualDifferences,
-  type CapturedRequest,
-  type ClaudeOracle,
-} from "../support/claude-oracle.ts";
+import { claudeCases, useClaudeOracle } from "../support/claude-oracle.ts";
+import { usualDifferences, type CapturedRequest } from "../support/use-wire-oracle.ts";
 
 /** Everything in which the vendor's SDK and we differ; what is not named here is equal. */
 const differences = {
@@ -34,14 +28,7 @@ const region = "us-west-2";
 const aws: AwsCredential = { kind: "aws", accessKeyId: "AKID", secretAccessKey: "se/cret+", sessionToken: "to/ken==" };
 const model = "us.anthropic.claude-opus-4-8-v1:0";
 
-let oracle: ClaudeOracle;
-beforeAll(async () => {
-  oracle = await startClaudeOracle();
-});
-afterAll(() => oracle.close());
-beforeEach(() => {
-  oracle.captured.length = 0;
-});
+const oracle = await useClaudeOracle();
 
 const vendorKeys = { awsRegion: region, awsAccessKey: aws.accessKeyId, awsSessionToken: aws.sessionToken ?? "" };
 
@@ -79,16 +66,7 @@ function encode(members: object, { credential = aws, betas, mantle = false }: As
 const params = (members: object): MessageCreateParamsNonStreaming =>
   ({ max_tokens: 2000, model, ...members }) as MessageCreateParamsNonStreaming;
 
-function expectEqualRequests(): void {
-  const [theirs, ours] = oracle.captured.map(({ method, path, headers, body }) => ({
-    method,
-    path: decodeURIComponent(path),
-    headers: comparable(headers, differences.headers),
-    body: JSON.parse(body.toString()) as unknown,
-  }));
-  expect(theirs).toBeDefined();
-  expect(ours).toEqual(theirs);
-}
+const expectEqualRequests = (): void => oracle.expectEqualRequests(differences.headers, decodeURIComponent);
 
 /** The SDK's request, signed by us for the SDK's time, has the SDK's signature. */
 function expectSameSignature({ headers, path, body }: CapturedRequest, service: string): void {

@@ -1,20 +1,15 @@
 import { AnthropicFoundry } from "@anthropic-ai/foundry-sdk";
 import { NotFoundError } from "@anthropic-ai/sdk";
 import type { MessageCreateParamsNonStreaming } from "@anthropic-ai/sdk/resources/messages";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { FoundryProviderConfig } from "#shared/config/schema.ts";
 import type { Operation } from "#shared/messages/call.ts";
 import type { UpstreamRequest } from "../../services/worker/adapters/adapter.ts";
 import { createFoundryAdapter } from "../../services/worker/adapters/foundry/adapter.ts";
 import { createFoundryCredentials } from "../../services/worker/credentials/entra.ts";
 import { claudeCall } from "../support/claude-call.ts";
-import {
-  claudeCases,
-  comparable,
-  startClaudeOracle,
-  usualDifferences,
-  type ClaudeOracle,
-} from "../support/claude-oracle.ts";
+import { claudeCases, useClaudeOracle } from "../support/claude-oracle.ts";
+import { usualDifferences } from "../support/use-wire-oracle.ts";
 
 /** Everything in which the vendor's SDK and we differ; what is not named here is equal. */
 const differences = {
@@ -27,14 +22,7 @@ const differences = {
 /** The name of a deployment. */
 const model = "claude-of-ours";
 
-let oracle: ClaudeOracle;
-beforeAll(async () => {
-  oracle = await startClaudeOracle();
-});
-afterAll(() => oracle.close());
-beforeEach(() => {
-  oracle.captured.length = 0;
-});
+const oracle = await useClaudeOracle();
 
 function vendor(): AnthropicFoundry {
   return new AnthropicFoundry({ apiKey: "key", baseURL: `${oracle.url}/anthropic/`, maxRetries: 0 });
@@ -73,14 +61,7 @@ function encode(members: object, { operation = "messages", betas, bearer }: Aske
 const params = (members: object): MessageCreateParamsNonStreaming =>
   ({ max_tokens: 2000, model, ...members }) as MessageCreateParamsNonStreaming;
 
-function expectEqualRequests(): void {
-  const [theirs, ours] = oracle.captured;
-  expect(ours).toMatchObject({ method: theirs?.method, path: theirs?.path });
-  expect(comparable(ours?.headers ?? {}, differences.headers)).toEqual(
-    comparable(theirs?.headers ?? {}, differences.headers),
-  );
-  expect(JSON.parse(String(ours?.body))).toEqual(JSON.parse(String(theirs?.body)));
-}
+const expectEqualRequests = (): void => oracle.expectEqualRequests(differences.headers);
 
 const hi = { messages: [{ role: "user", content: "hi" }] };
 

@@ -1,5 +1,3 @@
-import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import {
   ApiError,
   GoogleGenAI,
@@ -8,85 +6,32 @@ import {
   type Part,
 } from "@google/genai";
 import { OAuth2Client } from "google-auth-library";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { GeminiProviderConfig } from "#shared/config/schema.ts";
-import { readBody } from "#shared/messages/body.ts";
 import type { Operation } from "#shared/messages/call.ts";
-import { createBoundState } from "../../services/simulator/answer/bound-state.ts";
-import { createPromptCache } from "../../services/simulator/answer/prompt-cache.ts";
-import { createPacer } from "../../services/simulator/pacer.ts";
-import { createRateLimits } from "../../services/simulator/rate-limits.ts";
-import { readBody as readRequest } from "../../services/simulator/read-body.ts";
-import { createRequestLog } from "../../services/simulator/request-log.ts";
-import { createScenarios } from "../../services/simulator/scenarios.ts";
 import { createGeminiWire } from "../../services/simulator/wires/gemini.ts";
 import type { DecodeContext, UpstreamRequest } from "../../services/worker/adapters/adapter.ts";
 import { createGeminiAdapter } from "../../services/worker/adapters/gemini/adapter.ts";
+import { claudeCall } from "../support/claude-call.ts";
+import { usualDifferences, useWireOracle } from "../support/use-wire-oracle.ts";
 
 type Api = GeminiProviderConfig["api"];
 const apis: readonly Api[] = ["ai-studio", "vertex"];
 
-interface Sent {
-  readonly method: string;
-  readonly path: string;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: unknown;
-}
-
 /** Everything in which the vendor's SDK and we differ; what is not named here is equal. */
 const differences = {
   headers: {
+    ...usualDifferences,
     "x-goog-api-client": "names the SDK, which we are not",
-    "user-agent": "the caller's own goes on",
-    "accept-encoding": "identity: events are read as they come",
     accept: "fetch adds it; the wire has one form only",
-    "accept-language": "fetch adds it",
-    "sec-fetch-mode": "fetch adds it",
-    connection: "the connection's affair",
-    host: "the connection's affair",
-    "content-length": "the connection's affair",
-    "transfer-encoding": "the connection's affair",
     "x-goog-user-project": "a quota project of the developer's own credentials",
   },
   countAtAiStudio: "the SDK counts bare contents; the API takes the whole request, so that system and tools count",
 } as const;
 
-let server: Server;
-let url = "";
-let captured: Sent[] = [];
-const pacer = createPacer();
-
-beforeAll(async () => {
-  const wire = createGeminiWire({
-    pace: { ttftMs: 0, tokensPerSecond: 0, tokensPerDelta: 2 },
-    keys: [],
-    scenarios: createScenarios(),
-    pacer,
-    cache: createPromptCache(),
-    bound: createBoundState(),
-    limits: createRateLimits(0),
-    log: createRequestLog(() => 0),
-  });
-  server = createServer((request, response) => {
-    readRequest(request, 1_000_000, (body = Buffer.alloc(0)) => {
-      const { method = "", headers } = request;
-      const { pathname, search, searchParams: query } = new URL(request.url ?? "/", "http://x");
-      captured.push({ method, path: pathname + search, headers, body: JSON.parse(body.toString()) });
-      if (wire.handles(pathname)) wire.handle({ method, path: pathname, query, headers, body }, response);
-      else response.writeHead(404).end();
-    });
-  });
-  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-});
-afterAll(() => {
-  pacer.close();
-  server.closeAllConnections();
-  server.close();
-});
-beforeEach(() => {
-  captured = [];
-});
+const oracle = await useWireOracle((deps) => [createGeminiWire(deps)]);
+const { url, send } = oracle;
+const expectEqualRequests = (): void => oracle.expectEqualRequests(differences.headers);
 
 function client(api: Api): GoogleGenAI {
   if (api === "ai-studio") return new GoogleGenAI({ apiKey: "key", httpOptions: { baseUrl: url } });
@@ -109,46 +54,14 @@ function adapterOf(api: Api): ReturnType<typeof createGeminiAdapter> {
 }
 
 function encode(api: Api, message: object, operation: Operation = "messages"): UpstreamRequest {
-  const body = Buffer.from(JSON.stringify({ model: "gemini-3-flash", max_tokens: 100, ...message }));
-  const facts = readBody(body, operation);
   return adapterOf(api).encode(
-    {
-      id: "call_1",
-      operation,
-      stream: facts.stream,
-      askedModel: facts.model,
-      headers: { "anthropic-version": "2023-06-01" },
-      body,
-      splices: facts.splices,
-      refusedBetas: undefined,
-    },
+    claudeCall({ model: "gemini-3-flash", max_tokens: 100, ...message }, { operation }),
     { provider: "gemini", model: "gemini-3-flash" },
     {
       credential: api === "vertex" ? { kind: "headers", headers: ["authorization", "Bearer token"] } : undefined,
       now: 0,
     },
   );
-}
-
-/** Sends ours the same way, and gives the answer's bytes. */
-async function send(request: UpstreamRequest): Promise<{ status: number; type: string; body: Buffer }> {
-  const headers = request.headers.flatMap((name, index) =>
-    index % 2 === 0 ? [[name, request.headers[index + 1] ?? ""] as [string, string]] : [],
-  );
-  const response = await fetch(url + request.path, { method: "POST", headers, body: Buffer.concat([...request.body]) });
-  const type = response.headers.get("content-type") ?? "";
-  return { status: response.status, type, body: Buffer.from(await response.arrayBuffer()) };
-}
-
-function relevant(headers: IncomingHttpHeaders): object {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !Object.hasOwn(differences.headers, name)));
-}
-
-function expectEqualRequests(): void {
-  const [theirs, ours] = captured;
-  expect(ours).toMatchObject({ method: theirs?.method, path: theirs?.path });
-  expect(relevant(ours?.headers ?? {})).toEqual(relevant(theirs?.headers ?? {}));
-  expect(ours?.body).toEqual(theirs?.body);
 }
 
 /** The answer's text without its thoughts. */
@@ -299,9 +212,9 @@ describe.each(apis)("at %s", (api) => {
     const { contents, config, message } = given;
     const model = "gemini-3-flash";
     const theirs = await client(api).models.generateContent({ model, contents, config: { ...config, ...most } });
-    const { status, type, body } = await send(encode(api, message));
+    const { head, body } = await send(encode(api, message));
     expectEqualRequests();
-    const answer = adapterOf(api).decode(context("messages"), { status, headers: { "content-type": type } }, body);
+    const answer = adapterOf(api).decode(context("messages"), head, body);
     const read = JSON.parse(String(answer?.body)) as { content: { type: string; text?: string; name?: string }[] };
     expect(read.content.map(({ text = "" }) => text).join("")).toBe(textOf(theirs));
     expect(read.content.flatMap(({ name }) => name ?? [])).toEqual(callsOf(theirs));
@@ -332,16 +245,15 @@ describe.each(apis)("at %s", (api) => {
 
   test("a count", async () => {
     const counted = await client(api).models.countTokens({ model: "gemini-3-flash", contents: askedHi });
-    const { status, body } = await send(encode(api, { messages: [hi] }, "count_tokens"));
-    const answer = adapterOf(api).decode(context("count_tokens"), { status, headers: {} }, body);
+    const { head, body } = await send(encode(api, { messages: [hi] }, "count_tokens"));
+    const answer = adapterOf(api).decode(context("count_tokens"), head, body);
     expect(JSON.parse(String(answer?.body))).toEqual({ input_tokens: counted.totalTokens });
-    const [theirs, ours] = captured;
+    if (api === "vertex") return expectEqualRequests();
+    const [theirs, ours] = oracle.captured;
     expect(ours?.path).toBe(theirs?.path);
-    if (api === "vertex") expectEqualRequests();
-    else
-      expect(ours?.body, differences.countAtAiStudio).toEqual({
-        generateContentRequest: { model: "models/gemini-3-flash", ...(theirs?.body as object) },
-      });
+    expect(JSON.parse(String(ours?.body)), differences.countAtAiStudio).toEqual({
+      generateContentRequest: { model: "models/gemini-3-flash", ...(JSON.parse(String(theirs?.body)) as object) },
+    });
   });
 
   test.each([400, 403, 404, 429, 500, 503])("a %i of the simulator is an error to the SDK as to us", async (code) => {
@@ -353,8 +265,8 @@ describe.each(apis)("at %s", (api) => {
       (reason: unknown) => reason,
     );
     expect(thrown instanceof ApiError && thrown.status).toBe(code);
-    const { status, type, body } = await send(encode(api, { messages: [{ role: "user", content: says }] }));
-    const failure = adapterOf(api).classify({ status, headers: { "content-type": type } }, body);
+    const { head, body } = await send(encode(api, { messages: [{ role: "user", content: says }] }));
+    const failure = adapterOf(api).classify(head, body);
     expect(failure.status).toBe(code);
     expect(failure.retryAt !== undefined).toBe(code === 429);
   });
@@ -381,7 +293,7 @@ interface StreamedEvent {
 }
 
 test("the simulator refuses what Google refuses", async () => {
-  const ask = (body: object): Promise<{ status: number; body: Buffer }> =>
+  const ask = (body: object): ReturnType<typeof send> =>
     send({
       path: "/v1beta/models/gemini-3-flash:generateContent",
       headers: ["x-goog-api-key", "key", "content-type", "application/json"],
@@ -397,5 +309,5 @@ test("the simulator refuses what Google refuses", async () => {
     { contents: [...askedHi, { role: "model", parts: [call] }, { role: "user", parts: [response] }] },
     { contents: [...askedHi, { role: "model", parts: [call, call] }, { role: "user", parts: [response] }] },
   ];
-  for (const body of refused) expect(await ask(body), JSON.stringify(body)).toMatchObject({ status: 400 });
+  for (const body of refused) expect(await ask(body), JSON.stringify(body)).toMatchObject({ head: { status: 400 } });
 });

@@ -1,16 +1,10 @@
 import { APIError, RateLimitError } from "openai";
 import type { ChatCompletionCreateParamsNonStreaming } from "openai/resources/chat/completions";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { essenceOf, startOpenaiOracle, type OpenaiOracle } from "../support/openai-oracle.ts";
+import { describe, expect, test } from "vitest";
+import { useOpenaiOracle } from "../support/openai-oracle.ts";
 
-let oracle: OpenaiOracle;
-beforeAll(async () => {
-  oracle = await startOpenaiOracle("chat");
-});
-afterAll(() => oracle.close());
-beforeEach(() => {
-  oracle.captured.length = 0;
-});
+const oracle = await useOpenaiOracle("chat");
+const { expectEqualRequests } = oracle;
 
 const tool = {
   name: "weather",
@@ -133,10 +127,8 @@ describe("the request", () => {
 
   test.each(pairs)("whole: %s", async (_, members, params) => {
     await oracle.vendor().chat.completions.create({ ...defaults, messages: hello, ...params });
-    await (await oracle.send(oracle.encode(members))).text();
-    expect(oracle.captured).toHaveLength(2);
-    const [theirs, ours] = oracle.captured.map(essenceOf);
-    expect(ours).toEqual(theirs);
+    await oracle.send(oracle.encode(members));
+    expectEqualRequests();
   });
 
   test.each(pairs)("streamed: %s", async (_, members, params) => {
@@ -145,10 +137,8 @@ describe("the request", () => {
       .vendor()
       .chat.completions.create({ ...defaults, messages: hello, ...params, ...streamed });
     for await (const chunk of stream) expect(chunk.object).toBe("chat.completion.chunk");
-    await (await oracle.send(oracle.encode({ ...members, stream: true }))).text();
-    expect(oracle.captured).toHaveLength(2);
-    const [theirs, ours] = oracle.captured.map(essenceOf);
-    expect(ours).toEqual(theirs);
+    await oracle.send(oracle.encode({ ...members, stream: true }));
+    expectEqualRequests();
   });
 });
 

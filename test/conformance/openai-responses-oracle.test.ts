@@ -1,25 +1,13 @@
 import { APIError, RateLimitError } from "openai";
 import type { ResponseCreateParamsNonStreaming, ResponseInput } from "openai/resources/responses/responses";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { signThinking } from "../../services/simulator/answer/signature.ts";
 import { reasoningSignature } from "../../services/worker/adapters/openai-responses/reasoning-signature.ts";
 import { responsesWire } from "../../services/worker/adapters/openai-responses/wire.ts";
-import { essenceOf, startOpenaiOracle, type OpenaiOracle } from "../support/openai-oracle.ts";
+import { useOpenaiOracle } from "../support/openai-oracle.ts";
 
-let oracle: OpenaiOracle;
-beforeAll(async () => {
-  oracle = await startOpenaiOracle("responses");
-});
-afterAll(() => oracle.close());
-beforeEach(() => {
-  oracle.captured.length = 0;
-});
-
-function expectEqualRequests(): void {
-  expect(oracle.captured).toHaveLength(2);
-  const [theirs, ours] = oracle.captured.map(essenceOf);
-  expect(ours).toEqual(theirs);
-}
+const oracle = await useOpenaiOracle("responses");
+const { expectEqualRequests } = oracle;
 
 const tool = {
   name: "weather",
@@ -181,14 +169,14 @@ describe("the request", () => {
   test.each(pairs)("whole: %s", async (_, members, params) => {
     const answer = await oracle.vendor().responses.create({ ...defaults, ...kept, ...params });
     expect(answer.status).toBe("completed");
-    await (await oracle.send(oracle.encode(members()))).text();
+    await oracle.send(oracle.encode(members()));
     expectEqualRequests();
   });
 
   test.each(pairs)("streamed: %s", async (_, members, params) => {
     const events = await oracle.vendor().responses.create({ ...defaults, ...kept, ...params, stream: true });
     for await (const { type } of events) expect(type).toMatch(/^response\./);
-    await (await oracle.send(oracle.encode({ ...members(), stream: true }))).text();
+    await oracle.send(oracle.encode({ ...members(), stream: true }));
     expectEqualRequests();
   });
 

@@ -2,19 +2,14 @@ import { RateLimitError } from "@anthropic-ai/sdk";
 import type { MessageCreateParamsNonStreaming } from "@anthropic-ai/sdk/resources/messages";
 import { AnthropicVertex } from "@anthropic-ai/vertex-sdk";
 import { OAuth2Client } from "google-auth-library";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { VertexProviderConfig } from "#shared/config/schema.ts";
 import type { Operation } from "#shared/messages/call.ts";
 import type { UpstreamRequest } from "../../services/worker/adapters/adapter.ts";
 import { createVertexAdapter } from "../../services/worker/adapters/vertex/adapter.ts";
 import { claudeCall } from "../support/claude-call.ts";
-import {
-  claudeCases,
-  comparable,
-  startClaudeOracle,
-  usualDifferences,
-  type ClaudeOracle,
-} from "../support/claude-oracle.ts";
+import { claudeCases, useClaudeOracle } from "../support/claude-oracle.ts";
+import { usualDifferences } from "../support/use-wire-oracle.ts";
 
 /** Everything in which the vendor's SDK and we differ; what is not named here is equal. */
 const differences = {
@@ -24,14 +19,7 @@ const differences = {
 
 const model = "claude-haiku-4-5@20251001";
 
-let oracle: ClaudeOracle;
-beforeAll(async () => {
-  oracle = await startClaudeOracle();
-});
-afterAll(() => oracle.close());
-beforeEach(() => {
-  oracle.captured.length = 0;
-});
+const oracle = await useClaudeOracle();
 
 function vendor(): AnthropicVertex {
   const authClient = new OAuth2Client();
@@ -67,14 +55,7 @@ function encode(members: object, { operation = "messages", betas }: Asked = {}):
 const params = (members: object): MessageCreateParamsNonStreaming =>
   ({ max_tokens: 2000, model, ...members }) as MessageCreateParamsNonStreaming;
 
-function expectEqualRequests(): void {
-  const [theirs, ours] = oracle.captured;
-  expect(ours).toMatchObject({ method: theirs?.method, path: theirs?.path });
-  expect(comparable(ours?.headers ?? {}, differences.headers)).toEqual(
-    comparable(theirs?.headers ?? {}, differences.headers),
-  );
-  expect(JSON.parse(String(ours?.body))).toEqual(JSON.parse(String(theirs?.body)));
-}
+const expectEqualRequests = (): void => oracle.expectEqualRequests(differences.headers);
 
 const hi = { messages: [{ role: "user", content: "hi" }] };
 

@@ -1,11 +1,12 @@
 import { crc32 } from "node:zlib";
 
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { get, post, prompt } from "../support/clients.ts";
 import { chunkFrame, exceptionFrame } from "../support/event-frames.ts";
-import { startStack, type Stack } from "../support/stack.ts";
-import { startUpstream, type Exchange, type Upstream } from "../support/upstream.ts";
+import type { Exchange } from "../support/upstream.ts";
+import { useStack } from "../support/use-stack.ts";
+import { useUpstream } from "../support/use-upstream.ts";
 
 // Providers that are set up wrongly or answer what no provider should: a clear reason in the trace, the next target is
 // asked, no process is shaken, and no secret is told.
@@ -248,36 +249,23 @@ const cases: readonly Case[] = [
 
 const modelOf = (given: Case): string => `case-${cases.indexOf(given)}`;
 
-let upstream: Upstream;
-let stack: Stack;
+const upstream = await useUpstream();
+const bad = cases.map((given) => [`bad-${modelOf(given)}`, given.provider(upstream.url)] as const);
+const routes = cases.map((given) => {
+  const route = [
+    { provider: `bad-${modelOf(given)}`, model: modelOf(given) },
+    { provider: "one", model: "well" },
+  ];
+  return [modelOf(given), { routes: route }] as const;
+});
+const stack = await useStack({
+  upstreams: [upstream],
+  config: { providers: Object.fromEntries(bad), models: Object.fromEntries(routes), log: { level: "debug" } },
+});
 const pids = (): (readonly [string, number, boolean])[] =>
   stack.processes.map(({ name, pid, running }) => [name, pid, running]);
-let before: ReturnType<typeof pids>;
+const before = pids();
 const told: string[] = [];
-
-beforeAll(async () => {
-  upstream = await startUpstream();
-  const bad = cases.map((given) => [`bad-${modelOf(given)}`, given.provider(upstream.url)] as const);
-  const routes = cases.map((given) => {
-    const route = [
-      { provider: `bad-${modelOf(given)}`, model: modelOf(given) },
-      { provider: "one", model: "well" },
-    ];
-    return [modelOf(given), { routes: route }] as const;
-  });
-  stack = await startStack({
-    upstreams: [upstream],
-    config: { providers: Object.fromEntries(bad), models: Object.fromEntries(routes), log: { level: "debug" } },
-  });
-  before = pids();
-});
-beforeEach(({ onTestFailed }) => {
-  onTestFailed(() => void process.stderr.write(`${stack.log().slice(-4000)}\n`));
-});
-afterAll(async () => {
-  await stack?.stop();
-  await upstream?.close();
-});
 
 interface Trace {
   readonly attempts: readonly { readonly provider: string; readonly reason: string; readonly detail?: string }[];

@@ -1,37 +1,19 @@
 import type Anthropic from "@anthropic-ai/sdk";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 
-import { loadConfig } from "#shared/config/load-config.ts";
-import { createCatalogue } from "#shared/routing/catalogue.ts";
-import { startSimulator, type Simulator } from "../../services/simulator/simulator.ts";
 import { get, sdk } from "../support/clients.ts";
 import { eventually } from "../support/eventually.ts";
-import { startStack, type Stack } from "../support/stack.ts";
+import { useSimulator } from "../support/use-simulator.ts";
+import { useStack } from "../support/use-stack.ts";
 
 // What becomes of a batch when the processes that run it are killed.
 
 const model = "claude-opus-4-8";
 
-let simulator: Simulator;
-let stack: Stack;
-
-beforeAll(async () => {
-  const models = createCatalogue(loadConfig({}))
-    .list()
-    .map(({ info }) => info);
-  const pace = { ttftMs: 5, tokensPerSecond: 2000, tokensPerDelta: 2 };
-  simulator = await startSimulator({ host: "127.0.0.1", port: 0, pace, keys: [], requestsPerMinute: 0 }, models);
-  stack = await startStack({
-    upstreams: [simulator],
-    config: { models: { [model]: { routes: ["one"] } }, queue: { lock: "5s" } },
-  });
-});
-beforeEach(({ onTestFailed }) => {
-  onTestFailed(() => void process.stderr.write(`${stack.log().slice(-6000)}\n`));
-});
-afterAll(async () => {
-  await stack?.stop();
-  await simulator?.close();
+const simulator = await useSimulator();
+const stack = await useStack({
+  upstreams: [simulator],
+  config: { models: { [model]: { routes: ["one"] } }, queue: { lock: "5s" } },
 });
 
 test("a process killed at any moment loses no item, doubles none and pays each once", async () => {

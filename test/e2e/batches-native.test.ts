@@ -1,40 +1,31 @@
 import type Anthropic from "@anthropic-ai/sdk";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeEach, describe, expect, test } from "vitest";
 
-import { startBatchingUpstream, type BatchingUpstream } from "../support/batching-upstream.ts";
+import { startBatchingUpstream } from "../support/batching-upstream.ts";
 import { get, post, sdk, type Endpoint } from "../support/clients.ts";
 import { eventually } from "../support/eventually.ts";
-import { startStack, type Stack } from "../support/stack.ts";
+import { useStack } from "../support/use-stack.ts";
 
 // A provider with `batch: native` runs the items as batches of its own; what it does not finish is finished by calls.
 
 const model = "claude-opus-4-8";
 const other = "claude-haiku-4-5";
 
-let provider: BatchingUpstream;
-let stack: Stack;
-
-beforeAll(async () => {
-  provider = await startBatchingUpstream();
-  stack = await startStack({
-    upstreams: [provider.upstream],
-    provider: { batch: "native", models: { [model]: "upstream-claude-opus" } },
-    config: {
-      // Serves one model item by item.
-      providers: { plain: { type: "anthropic", base_url: provider.upstream.url, api_key: "plain" } },
-      models: { [model]: { routes: ["one"] }, [other]: { routes: ["plain"] } },
-    },
-  });
+const provider = await startBatchingUpstream();
+afterAll(() => provider.close());
+const stack = await useStack({
+  upstreams: [provider.upstream],
+  provider: { batch: "native", models: { [model]: "upstream-claude-opus" } },
+  config: {
+    // Serves one model item by item.
+    providers: { plain: { type: "anthropic", base_url: provider.upstream.url, api_key: "plain" } },
+    models: { [model]: { routes: ["one"] }, [other]: { routes: ["plain"] } },
+  },
 });
-beforeEach(({ onTestFailed }) => {
-  onTestFailed(() => void process.stderr.write(`${stack.log().slice(-6000)}\n`));
+beforeEach(() => {
   provider.batches.length = 0;
   provider.endsAtOnce = true;
   provider.losesAnswers = false;
-});
-afterAll(async () => {
-  await stack?.stop();
-  await provider?.close();
 });
 
 type Requests = Anthropic.Messages.BatchCreateParams.Request[];

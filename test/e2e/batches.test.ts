@@ -5,16 +5,15 @@ import { join } from "node:path";
 
 import type Anthropic from "@anthropic-ai/sdk";
 import { BadRequestError, NotFoundError } from "@anthropic-ai/sdk";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
-import { loadConfig } from "#shared/config/load-config.ts";
-import { createCatalogue } from "#shared/routing/catalogue.ts";
-import { startSimulator, type Simulator } from "../../services/simulator/simulator.ts";
 import { get, post, sdk, sdkV0 } from "../support/clients.ts";
 import { eventually } from "../support/eventually.ts";
 import { startRedis } from "../support/redis-process.ts";
 import { startStack, type Stack } from "../support/stack.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
+import { useSimulator } from "../support/use-simulator.ts";
+import { useStack } from "../support/use-stack.ts";
 
 // Batches as callers see them: official clients in front, the simulator behind, the real processes between.
 
@@ -25,29 +24,13 @@ const model = "claude-opus-4-8";
 const other = "claude-haiku-4-5";
 const batchesPath = "/v1/messages/batches";
 
-let simulator: Simulator;
-let stack: Stack;
-
-beforeAll(async () => {
-  const models = createCatalogue(loadConfig({}))
-    .list()
-    .map(({ info }) => info);
-  const pace = { ttftMs: 5, tokensPerSecond: 2000, tokensPerDelta: 2 };
-  simulator = await startSimulator({ host: "127.0.0.1", port: 0, pace, keys: [], requestsPerMinute: 0 }, models);
-  const routes = { routes: ["one"] };
-  stack = await startStack({
-    upstreams: [simulator],
-    config: { models: { [model]: routes, [other]: routes } },
-  });
-});
-beforeEach(({ onTestFailed }) => {
-  onTestFailed(() => void process.stderr.write(`${stack.log().slice(-6000)}\n`));
+const simulator = await useSimulator();
+const routes = { routes: ["one"] };
+const stack = await useStack({
+  upstreams: [simulator],
+  config: { models: { [model]: routes, [other]: routes } },
 });
 afterEach(() => expect.poll(() => simulator.inFlight).toBe(0));
-afterAll(async () => {
-  await stack?.stop();
-  await simulator?.close();
-});
 
 function item(customId: string, content: string, more: object = {}): BatchRequest {
   return {
@@ -355,8 +338,7 @@ test("under a prefix, the results' address keeps it", async () => {
 });
 
 test("a Redis that is killed and starts again from its append-only file loses no item and doubles none", async () => {
-  const dir = await mkdtemp(join(tmpdir(), "sluice-aof-"));
-  await using redis = await startRedis({ dir });
+  await using redis = await startRedis({ appendOnly: true });
   await using own = await startStack({
     upstreams: [simulator],
     redisUrl: redis.url,
@@ -387,5 +369,4 @@ test("a Redis that is killed and starts again from its append-only file loses no
     prompt.includes("aof"),
   );
   for (const [prompt, times] of asked) expect(times, prompt).toBe(1);
-  await rm(dir, { recursive: true, force: true });
 });

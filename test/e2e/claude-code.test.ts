@@ -1,38 +1,17 @@
 import { randomUUID } from "node:crypto";
 
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-
-import { loadConfig } from "#shared/config/load-config.ts";
-import { createCatalogue } from "#shared/routing/catalogue.ts";
-import { startSimulator, type Simulator } from "../../services/simulator/simulator.ts";
-import { startStack, type Stack } from "../support/stack.ts";
-import { startUpstream, type Upstream } from "../support/upstream.ts";
+import { expect, test } from "vitest";
+import { useSimulator } from "../support/use-simulator.ts";
+import { useStack } from "../support/use-stack.ts";
+import { useUpstream } from "../support/use-upstream.ts";
 
 // What Claude Code 2.1 sends and how it takes what comes back: its headers, its bodies, its ways of trying again.
 
-let simulator: Simulator;
-let upstream: Upstream;
-let stack: Stack;
-
-beforeAll(async () => {
-  const catalogue = createCatalogue(loadConfig({}));
-  const pace = { ttftMs: 5, tokensPerSecond: 2000, tokensPerDelta: 2 };
-  const models = catalogue.list().map(({ info }) => info);
-  simulator = await startSimulator({ host: "127.0.0.1", port: 0, pace, keys: [], requestsPerMinute: 0 }, models);
-  upstream = await startUpstream();
-  stack = await startStack({
-    upstreams: [simulator, upstream],
-    config: { models: { "claude-opus-5-5": { routes: ["one"] }, "claude-haiku-5-5": { routes: ["two"] } } },
-  });
-});
-beforeEach(({ onTestFailed }) => {
-  onTestFailed(() => void process.stderr.write(`${stack.log().slice(-4000)}\n`));
-});
-afterEach(() => upstream.clear());
-afterAll(async () => {
-  await stack?.stop();
-  await simulator?.close();
-  await upstream?.close();
+const simulator = await useSimulator();
+const upstream = await useUpstream();
+const stack = await useStack({
+  upstreams: [simulator, upstream],
+  config: { models: { "claude-opus-5-5": { routes: ["one"] }, "claude-haiku-5-5": { routes: ["two"] } } },
 });
 
 const session = randomUUID();

@@ -1,17 +1,15 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { get, post, prompt, type Answered } from "../support/clients.ts";
 import { freePort } from "../support/free-port.ts";
 import { ownTargets } from "../support/own-targets.ts";
-import { startStack, type Stack } from "../support/stack.ts";
-import { startUpstream, type Handler, type Upstream } from "../support/upstream.ts";
+import type { Handler } from "../support/upstream.ts";
+import { useStack } from "../support/use-stack.ts";
+import { useUpstream } from "../support/use-upstream.ts";
 import { blockStart, event, messageStart, ping, streamText, textDelta } from "../support/wire-samples.ts";
 
 // What the attempt engine does about each way an attempt can end, seen from both sides: the caller's answer, and who
 // was asked how often. Every test has a model with two providers of its own, `<name>-1` and `<name>-2`.
-
-let upstream: Upstream;
-let stack: Stack;
 
 const names = (
   "limited limited-all limited-long wait answered-500 answered-502 answered-503 answered-529 answered-409 overloaded-all " +
@@ -20,20 +18,10 @@ const names = (
   "affinity thread container dead slow"
 ).split(" ");
 
-beforeAll(async () => {
-  upstream = await startUpstream();
-  const own = ownTargets(names, upstream);
-  own.providers["dead-1"] = { ...own.providers["dead-1"], base_url: `http://127.0.0.1:${await freePort()}` };
-  stack = await startStack({ config: { ...own } });
-});
-beforeEach(({ onTestFailed }) => {
-  onTestFailed(() => void process.stderr.write(`${stack.log().slice(-4000)}\n`));
-});
-afterEach(() => upstream.clear());
-afterAll(async () => {
-  await stack?.stop();
-  await upstream?.close();
-});
+const upstream = await useUpstream();
+const own = ownTargets(names, upstream);
+own.providers["dead-1"] = { ...own.providers["dead-1"], base_url: `http://127.0.0.1:${await freePort()}` };
+const stack = await useStack({ config: { ...own } });
 
 /** Who was asked, in order: the number behind the provider's name. */
 const asked = (): string[] =>

@@ -1,34 +1,22 @@
 import { readFile, writeFile } from "node:fs/promises";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { get, post, prompt, type Answered } from "../support/clients.ts";
 import { eventually } from "../support/eventually.ts";
-import { startStack, type Stack } from "../support/stack.ts";
-import { startUpstream, type Upstream } from "../support/upstream.ts";
+import type { Stack } from "../support/stack.ts";
+import { useStack } from "../support/use-stack.ts";
+import { useUpstream } from "../support/use-upstream.ts";
 
 // What the gateway refuses by itself, in Anthropic's words: no provider is asked.
 
-let upstream: Upstream;
-let stack: Stack;
-
-beforeAll(async () => {
-  upstream = await startUpstream();
-  const claude = { routes: ["one"] };
-  stack = await startStack({
-    upstreams: [upstream],
-    config: {
-      models: { "claude-opus-4-8": claude, "claude-haiku-4-5": claude, "gpt-oss": { ...claude, claude: false } },
-      server: { cors_origins: ["https://app.example"] },
-    },
-  });
-});
-beforeEach(({ onTestFailed }) => {
-  onTestFailed(() => void process.stderr.write(`${stack.log().slice(-4000)}\n`));
-});
-afterEach(() => upstream.clear());
-afterAll(async () => {
-  await stack?.stop();
-  await upstream?.close();
+const upstream = await useUpstream();
+const claude = { routes: ["one"] };
+const stack = await useStack({
+  upstreams: [upstream],
+  config: {
+    models: { "claude-opus-4-8": claude, "claude-haiku-4-5": claude, "gpt-oss": { ...claude, claude: false } },
+    server: { cors_origins: ["https://app.example"] },
+  },
 });
 
 interface Envelope {

@@ -3,36 +3,23 @@ import { readFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 
 import { postAgain as post, prompt } from "../support/clients.ts";
-import { startStack, type Stack } from "../support/stack.ts";
-import { startUpstream, type Upstream } from "../support/upstream.ts";
+import { useStack } from "../support/use-stack.ts";
+import { useUpstream } from "../support/use-upstream.ts";
 
 // Input that no client sends by accident. Whatever it is, the gateway answers with an error or closes, stays small and
 // goes on serving everybody else.
 
-let upstream: Upstream;
-let stack: Stack;
-
-beforeAll(async () => {
-  upstream = await startUpstream();
-  stack = await startStack({
-    upstreams: [upstream],
-    config: { server: { body_timeout: "6s", min_body_bytes_per_second: 65_536 } },
-  });
-});
-beforeEach(({ onTestFailed }) => {
-  onTestFailed(() => void process.stderr.write(`${stack.log().slice(-4000)}\n`));
+const upstream = await useUpstream();
+const stack = await useStack({
+  upstreams: [upstream],
+  config: { server: { body_timeout: "6s", min_body_bytes_per_second: 65_536 } },
 });
 afterEach(async () => {
   upstream.clear();
   expect((await post(stack, prompt("and everybody else"))).text).toContain("echo: and everybody else");
-  upstream.clear();
-});
-afterAll(async () => {
-  await stack?.stop();
-  await upstream?.close();
 });
 
 interface RawCaller {

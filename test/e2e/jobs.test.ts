@@ -1,53 +1,39 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeEach, describe, expect, test } from "vitest";
 
-import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
+import { connectRedis } from "#shared/store/connect-redis.ts";
 import { createLogger } from "#shared/telemetry/logger.ts";
 import { bestOf } from "../support/best-of.ts";
-import { get, post, prompt, type Answered } from "../support/clients.ts";
-import { spawnRedis, type SpawnedRedis } from "../support/spawn-redis.ts";
-import { startStack, type Stack } from "../support/stack.ts";
-import { startUpstream, type Exchange, type Upstream } from "../support/upstream.ts";
+import { get, post, prompt, type Answered, type Endpoint } from "../support/clients.ts";
+import { startRedis } from "../support/redis-process.ts";
+import type { Exchange } from "../support/upstream.ts";
+import { useStack } from "../support/use-stack.ts";
+import { useUpstream } from "../support/use-upstream.ts";
 
 // Asynchronous calls, on a Redis of their own that keeps its data, under processes that are killed.
 
 /** How long a call that is no job goes on for nobody. */
 const lingerMs = 1000;
 
-let redis: SpawnedRedis;
-let database: RedisConnection;
-let upstream: Upstream;
-let stack: Stack;
-
-beforeAll(async () => {
-  redis = await spawnRedis({ appendOnly: true });
-  database = connectRedis(redis.url, "command", { logger: createLogger({ name: "test", level: "silent" }) });
-  upstream = await startUpstream();
-  stack = await startStack({
-    upstreams: [upstream],
-    redisUrl: redis.url,
-    gateways: 2,
-    config: { queue: { linger: `${lingerMs}ms`, lock: "5s" } },
-  });
-});
-beforeEach(async ({ onTestFailed }) => {
-  onTestFailed(() => void process.stderr.write(`${stack.log().slice(-8000)}\n`));
-  const ended = stack.processes.filter(({ running }) => !running);
-  for (const process of ended) process.start();
-  await Promise.all(stack.processes.map((process) => process.ready()));
-});
-afterEach(() => upstream.clear());
+const redis = await startRedis({ appendOnly: true });
+const database = connectRedis(redis.url, "command", { logger: createLogger({ name: "test", level: "silent" }) });
 afterAll(async () => {
-  await stack?.stop();
-  await upstream?.close();
-  await database?.close();
-  await redis?.[Symbol.asyncDispose]();
+  await database.close();
+  await redis[Symbol.asyncDispose]();
 });
+const upstream = await useUpstream();
+const stack = await useStack({
+  upstreams: [upstream],
+  redisUrl: redis.url,
+  gateways: 2,
+  config: { queue: { linger: `${lingerMs}ms`, lock: "5s" } },
+});
+// Redis, too, may just have come back.
+beforeEach(() => Promise.all(stack.processes.map((process) => process.ready())));
 
 const later = { prefer: "respond-async" };
-const other = (): Stack => ({ ...stack, url: stack.urls[1] ?? "" });
 
 interface Job {
   readonly id: string;
@@ -66,7 +52,7 @@ async function submit(text: string, headers: Readonly<Record<string, string>> = 
 }
 
 /** Asks until the job has its answer, over the gateway that is there. */
-async function collect(id: string, endpoint: Stack = stack, forMs = 60_000): Promise<Answered> {
+async function collect(id: string, endpoint: Endpoint = stack, forMs = 60_000): Promise<Answered> {
   const giveUpAt = performance.now() + forMs;
   for (;;) {
     const answer = await get(endpoint, `/v1/jobs/${id}?wait=5`).catch(() => undefined);
@@ -93,7 +79,7 @@ async function waitedFor(callId: string, callers: number, before: readonly strin
 
 /** For both gateways, and for this test's own connection. */
 async function redisIsBack(): Promise<void> {
-  for (const gateway of [stack, other()])
+  for (const gateway of [stack, stack.other])
     await expect.poll(async () => (await get(gateway, "/v1/jobs/job_none")).status).toBe(404);
   await expect.poll(() => waitLists("none").catch(() => "away")).toEqual([]);
 }
@@ -139,7 +125,7 @@ describe("Prefer: respond-async", () => {
   test("the job's answer is the synchronous one, headers too, from any gateway and as often as one asks", async () => {
     const synchronous = await post(stack, prompt("same"));
     const { id } = await submit("same");
-    const asynchronous = await collect(id, other());
+    const asynchronous = await collect(id, stack.other);
     expect(asynchronous.status).toBe(200);
     const withoutId = ({ text }: Answered): string => text.replace(/"msg_[^"]*"/, "");
     expect(withoutId(asynchronous)).toBe(withoutId(synchronous));
@@ -238,7 +224,7 @@ describe("GET /v1/jobs/{id}", () => {
       const polls = Promise.all([
         get(stack, `/v1/jobs/${id}?wait=50`),
         get(stack, `/v1/jobs/${id}?wait=50`),
-        get(other(), `/v1/jobs/${id}?wait=50`),
+        get(stack.other, `/v1/jobs/${id}?wait=50`),
       ]);
       await waitedFor(callId, 3);
       const releasedAt = performance.now();
@@ -290,7 +276,7 @@ describe("cancel", () => {
     expect(answer.status).toBe(200);
     expect(jobOf(answer)).toMatchObject({ id, type: "message_job", status: "canceled" });
     expect(await held[0]?.request.closed).toBe(false);
-    const ended = await get(other(), `/v1/jobs/${id}?wait=5`);
+    const ended = await get(stack.other, `/v1/jobs/${id}?wait=5`);
     expect(ended.status).toBe(409);
     expect(ended.json).toMatchObject({ type: "error", error: { type: "conflict_error" } });
     expect(ended.headers.get("x-should-retry")).toBe("false");
@@ -302,7 +288,7 @@ describe("cancel", () => {
     await stack.get("dispatcher").kill("SIGKILL");
     const { id } = await submit("queued");
     expect(jobOf(await cancel(id))).toMatchObject({ id, status: "canceled" });
-    expect((await get(other(), `/v1/jobs/${id}?wait=5`)).status).toBe(409);
+    expect((await get(stack.other, `/v1/jobs/${id}?wait=5`)).status).toBe(409);
     stack.get("dispatcher").start();
     await collect((await submit("behind it")).id);
     expect(upstream.requests.map(({ prompt: asked }) => asked)).toEqual(["behind it"]);
@@ -316,7 +302,7 @@ describe("cancel", () => {
     await expect.poll(parked).toBe(1);
     expect(jobOf(await get(stack, `/v1/jobs/${id}`)).status).toBe("queued");
     expect(jobOf(await cancel(id)).status).toBe("canceled");
-    expect((await get(other(), `/v1/jobs/${id}`)).status).toBe(409);
+    expect((await get(stack.other, `/v1/jobs/${id}`)).status).toBe(409);
     await expect.poll(parked).toBe(0);
     expect(upstream.requests).toHaveLength(1);
   });
@@ -325,7 +311,7 @@ describe("cancel", () => {
     const { held } = holdAnswers();
     const { id, request_id: callId } = await submit("waited for");
     await expect.poll(() => held.length).toBe(1);
-    const poll = get(other(), `/v1/jobs/${id}?wait=50`);
+    const poll = get(stack.other, `/v1/jobs/${id}?wait=50`);
     await waitedFor(callId, 1);
     await cancel(id);
     expect((await poll).status).toBe(409);
@@ -345,14 +331,14 @@ describe("an idempotency key on a job", () => {
     const headers = { ...later, "idempotency-key": randomUUID() };
     const first = await submit("once", headers);
     await expect.poll(() => held.length).toBe(1);
-    const again = await post(other(), prompt("once"), { headers });
+    const again = await post(stack.other, prompt("once"), { headers });
     expect(again.status).toBe(202);
     expect(jobOf(again).id).toBe(first.id);
     const waiting = post(stack, prompt("once"), { headers: { "idempotency-key": headers["idempotency-key"] } });
     await waitedFor(first.request_id, 1);
     release();
     expect((await waiting).text).toContain("echo: once");
-    const done = await post(other(), prompt("once"), { headers });
+    const done = await post(stack.other, prompt("once"), { headers });
     expect(done.status).toBe(200);
     expect(done.text).toContain("echo: once");
     expect(upstream.requests).toHaveLength(1);
@@ -371,7 +357,7 @@ describe("a job survives", () => {
     if (name !== "worker") await sleep(500);
     release();
     for (const [index, id] of ids.entries()) {
-      const answer = await collect(id, other());
+      const answer = await collect(id, stack.other);
       expect(answer.status).toBe(200);
       expect(answer.text).toContain(`echo: ${name} ${index}`);
       expect(upstream.with(`${name} ${index}`).length).toBeLessThanOrEqual(name === "worker" ? 2 : 1);
@@ -404,7 +390,7 @@ describe("a job survives", () => {
     await sleep(500);
     await redis.start();
     expect((await poll).text).toContain("echo: restart");
-    expect((await collect(id, other())).text).toContain("echo: restart");
+    expect((await collect(id, stack.other)).text).toContain("echo: restart");
     expect(upstream.with("restart")).toHaveLength(1);
     await redisIsBack();
   });
@@ -415,7 +401,7 @@ describe("a job survives", () => {
     const before = await waitLists("*");
     const first = post(stack, prompt("shared"), { headers });
     await expect.poll(() => held.length).toBe(1);
-    const second = post(other(), prompt("shared"), { headers });
+    const second = post(stack.other, prompt("shared"), { headers });
     await waitedFor("*", 2, before);
     await redis.kill();
     await sleep(300);

@@ -1,38 +1,22 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 
 import { bestOf } from "../support/best-of.ts";
 import { post, prompt } from "../support/clients.ts";
-import { startStack, type Stack } from "../support/stack.ts";
-import { startUpstream, type Exchange, type Upstream } from "../support/upstream.ts";
+import type { Exchange } from "../support/upstream.ts";
+import { useStack } from "../support/use-stack.ts";
+import { useUpstream } from "../support/use-upstream.ts";
 
 // Calls that go straight to a worker while nothing waits in their lane can be joined like those of the queue.
 
 /** How long a call goes on for nobody. */
 const lingerMs = 4000;
 
-let upstream: Upstream;
-let stack: Stack;
+const upstream = await useUpstream();
+const queue = { interactive: "when_waiting", linger: `${lingerMs}ms` };
+const stack = await useStack({ upstreams: [upstream], gateways: 2, config: { queue } });
 
-beforeAll(async () => {
-  upstream = await startUpstream();
-  const queue = { interactive: "when_waiting", linger: `${lingerMs}ms` };
-  stack = await startStack({ upstreams: [upstream], gateways: 2, config: { queue } });
-});
-beforeEach(async ({ onTestFailed }) => {
-  onTestFailed(() => void process.stderr.write(`${stack.log().slice(-6000)}\n`));
-  const ended = stack.processes.filter(({ running }) => !running);
-  for (const process of ended) process.start();
-  await Promise.all(ended.map((process) => process.ready()));
-});
-afterEach(() => upstream.clear());
-afterAll(async () => {
-  await stack?.stop();
-  await upstream?.close();
-});
-
-const other = (): Stack => ({ ...stack, url: stack.urls[1] ?? "" });
 const retry = { "x-stainless-retry-count": "1" };
 
 async function holdOne(text: string): Promise<{ readonly exchange: Exchange; readonly leave: () => Promise<void> }> {
@@ -53,7 +37,7 @@ async function holdOne(text: string): Promise<{ readonly exchange: Exchange; rea
 test("a retry joins the call whose caller has left, at another gateway", async () => {
   const { exchange, leave } = await holdOne("left");
   await leave();
-  const second = post(other(), prompt("left"), { headers: retry });
+  const second = post(stack.other, prompt("left"), { headers: retry });
   // Past the time that a call goes on for nobody.
   await sleep(lingerMs + 500);
   exchange.message("once");
@@ -65,7 +49,7 @@ test("a retry joins the call whose caller has left, at another gateway", async (
 
 test("a retry has the success that nobody saw", async () => {
   const first = await post(stack, prompt("seen"));
-  const second = await post(other(), prompt("seen"), { headers: retry });
+  const second = await post(stack.other, prompt("seen"), { headers: retry });
   expect(second.bytes.equals(first.bytes)).toBe(true);
   expect(second.headers.get("x-sluice-joined")).toMatch(/^joined call_/);
   expect(upstream.requests).toHaveLength(1);
@@ -77,7 +61,7 @@ test("a retry after a failure is a call of its own", async () => {
     (exchange) => exchange.error(529),
   );
   expect((await post(stack, prompt("failed"))).status).toBe(529);
-  const second = await post(other(), prompt("failed"), { headers: retry });
+  const second = await post(stack.other, prompt("failed"), { headers: retry });
   expect(second.text).toContain("echo: failed");
   expect(second.headers.get("x-sluice-joined")).toBeNull();
 });
@@ -86,7 +70,7 @@ test("a retry takes the call over from its worker when the gateway that had it i
   const { exchange, leave } = await holdOne("killed");
   await stack.get("gateway-1").kill("SIGKILL");
   await leave();
-  const second = post(other(), prompt("killed"), { headers: retry });
+  const second = post(stack.other, prompt("killed"), { headers: retry });
   await sleep(500);
   exchange.message("not lost");
   expect((await second).text).toContain("not lost");
@@ -112,11 +96,11 @@ test("an idempotency key joins and replays here too", async () => {
   const headers = { "idempotency-key": "straight-1" };
   const first = post(stack, prompt("keyed"), { headers });
   const exchange = await arrived.promise;
-  const second = post(other(), prompt("keyed"), { headers });
+  const second = post(stack.other, prompt("keyed"), { headers });
   await sleep(300);
   exchange.message("one answer");
   for (const { text } of await Promise.all([first, second])) expect(text).toContain("one answer");
-  const third = await post(other(), prompt("keyed"), { headers });
+  const third = await post(stack.other, prompt("keyed"), { headers });
   expect(third.headers.get("x-sluice-joined")).toMatch(/^replayed call_/);
   expect(upstream.requests).toHaveLength(1);
 });

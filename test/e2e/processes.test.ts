@@ -1,37 +1,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 
 import { tokenMetadata } from "#shared/rpc/credentials.ts";
 import { post, prompt, streamedText, type Answered } from "../support/clients.ts";
 import { connectHealth } from "../support/health-probe.ts";
-import { startStack, type Stack } from "../support/stack.ts";
-import { startUpstream, type Upstream } from "../support/upstream.ts";
+import { useStack } from "../support/use-stack.ts";
+import { useUpstream } from "../support/use-upstream.ts";
 import { blockStart, messageStart, streamEnd, textDelta } from "../support/wire-samples.ts";
 
 // Processes that leave, and processes that are killed, with calls in their hands. Two of each; what a test ended is
 // started again before the next one.
 
-let upstream: Upstream;
-let stack: Stack;
-
-beforeAll(async () => {
-  upstream = await startUpstream();
-  const queue = { lock: "5s" };
-  stack = await startStack({ upstreams: [upstream], gateways: 2, dispatchers: 2, workers: 2, config: { queue } });
-});
-beforeEach(async ({ onTestFailed }) => {
-  onTestFailed(() => void process.stderr.write(`${stack.log().slice(-8000)}\n`));
-  const ended = stack.processes.filter(({ running }) => !running);
-  for (const process of ended) process.start();
-  await Promise.all(ended.map((process) => process.ready()));
-  if (ended.length > 0) await sessionsOpen();
-});
-afterEach(() => upstream.clear());
-afterAll(async () => {
-  await stack?.stop();
-  await upstream?.close();
-});
+const upstream = await useUpstream();
+const queue = { lock: "5s" };
+const stack = await useStack({ upstreams: [upstream], gateways: 2, dispatchers: 2, workers: 2, config: { queue } });
+beforeEach(() => sessionsOpen());
 
 const inFlight = 50;
 
@@ -42,9 +26,6 @@ async function sessionsOpen(): Promise<void> {
     await expect.poll(async () => (await fetch(`${opsUrl}/readyz`)).json()).toMatchObject({ health: { workers: 2 } });
   }
 }
-
-/** The same stack by its other gateway. */
-const other = (): Stack => ({ ...stack, url: stack.urls[1] ?? "" });
 
 /** Holds every whole call until it is told to answer, and then answers every other at once. */
 function holdAnswers(): () => void {
@@ -106,8 +87,8 @@ describe("SIGTERM with calls running", () => {
       expect(upstream.requests).toHaveLength(20);
       // Those that stay go on serving.
       upstream.onRequest(undefined);
-      expect((await post(other(), prompt("still there"))).text).toContain("echo: still there");
-      expect(streamedText(await post(other(), prompt("still there", { stream: true })))).toBe("echo: still there");
+      expect((await post(stack.other, prompt("still there"))).text).toContain("echo: still there");
+      expect(streamedText(await post(stack.other, prompt("still there", { stream: true })))).toBe("echo: still there");
       if (name === "gateway-1") await expect(post(stack, prompt("closed"))).rejects.toThrow("fetch failed");
     },
   );
@@ -178,7 +159,7 @@ describe("fifty whole answers in flight survive", () => {
   test("a killed gateway: its callers are gone, and nobody else's", async () => {
     const answer = holdAnswers();
     const lost = Array.from({ length: 10 }, (_, index) => post(stack, prompt(`lost ${index}`)).catch(() => "lost"));
-    const kept = Array.from({ length: 10 }, (_, index) => post(other(), prompt(`kept ${index}`)));
+    const kept = Array.from({ length: 10 }, (_, index) => post(stack.other, prompt(`kept ${index}`)));
     await expect.poll(() => upstream.requests.length).toBe(20);
     await stack.get("gateway-1").kill("SIGKILL");
     expect(await Promise.all(lost)).toEqual(Array(10).fill("lost"));

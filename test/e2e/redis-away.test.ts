@@ -1,33 +1,19 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 
 import { get, post, prompt, streamedText, type Answered } from "../support/clients.ts";
 import { eventually } from "../support/eventually.ts";
-import { startRedis, type RedisProcess } from "../support/redis-process.ts";
-import { startStack, type Stack } from "../support/stack.ts";
-import { startUpstream, type Upstream } from "../support/upstream.ts";
+import { startRedis } from "../support/redis-process.ts";
+import { useStack } from "../support/use-stack.ts";
+import { useUpstream } from "../support/use-upstream.ts";
 
 // A Redis of its own that is killed, frozen and started again, empty, under running calls.
 
-let redis: RedisProcess;
-let upstream: Upstream;
-let stack: Stack;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  upstream = await startUpstream();
-  stack = await startStack({ upstreams: [upstream], redisUrl: redis.url });
-});
-beforeEach(({ onTestFailed }) => {
-  onTestFailed(() => void process.stderr.write(`${stack.log().slice(-6000)}\n`));
-});
-afterEach(() => upstream.clear());
-afterAll(async () => {
-  await stack?.stop();
-  await upstream?.close();
-  await redis?.kill();
-});
+const redis = await startRedis();
+afterAll(() => redis[Symbol.asyncDispose]());
+const upstream = await useUpstream();
+const stack = await useStack({ upstreams: [upstream], redisUrl: redis.url });
 
 const inFlight = 50;
 

@@ -1,35 +1,26 @@
 import { randomUUID } from "node:crypto";
 
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 
-import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
+import { connectRedis } from "#shared/store/connect-redis.ts";
 import { createLogger } from "#shared/telemetry/logger.ts";
 import { get, post, prompt, sdk } from "../support/clients.ts";
 import { eventually } from "../support/eventually.ts";
-import { startRedis, type RedisProcess } from "../support/redis-process.ts";
-import { startStack, type Stack } from "../support/stack.ts";
-import { startUpstream, type Upstream } from "../support/upstream.ts";
+import { startRedis } from "../support/redis-process.ts";
+import { useStack } from "../support/use-stack.ts";
+import { useUpstream } from "../support/use-upstream.ts";
 
 // What is left in a Redis of their own by calls of every kind.
 
-let redis: RedisProcess;
-let looking: RedisConnection;
-let upstream: Upstream;
-let stack: Stack;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  looking = connectRedis(redis.url, "command", { logger: createLogger({ name: "test", level: "silent" }) });
-  await looking.ready();
-  upstream = await startUpstream();
-  stack = await startStack({ upstreams: [upstream], redisUrl: redis.url });
-});
+const redis = await startRedis();
+const looking = connectRedis(redis.url, "command", { logger: createLogger({ name: "test", level: "silent" }) });
+await looking.ready();
 afterAll(async () => {
-  await stack?.stop();
-  await upstream?.close();
-  await looking?.close();
-  await redis?.[Symbol.asyncDispose]();
+  await looking.close();
+  await redis[Symbol.asyncDispose]();
 });
+const upstream = await useUpstream();
+const stack = await useStack({ upstreams: [upstream], redisUrl: redis.url });
 
 /** How many ms each key has left, by its name without the prefix; -1: for ever. */
 async function timesLeft(): Promise<Map<string, number>> {

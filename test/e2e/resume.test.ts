@@ -4,36 +4,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { get, prompt } from "../support/clients.ts";
 import { cutEvents, readStream, withoutComments, withoutIds } from "../support/event-streams.ts";
-import { startStack, type Stack } from "../support/stack.ts";
-import { startUpstream, type Exchange, type Upstream } from "../support/upstream.ts";
+import type { Exchange } from "../support/upstream.ts";
+import { useStack } from "../support/use-stack.ts";
+import { useUpstream } from "../support/use-upstream.ts";
 import { blockStart, messageStart, streamEnd, textDelta } from "../support/wire-samples.ts";
 
 // Streams whose caller, and whose gateway, goes away.
 
-let upstream: Upstream;
-let stack: Stack;
-let other: { readonly url: string; readonly key: string };
-
-beforeAll(async () => {
-  upstream = await startUpstream();
-  stack = await startStack({ upstreams: [upstream], gateways: 2, config: { events: { lease: "6s" } } });
-  other = { url: stack.urls[1] ?? "", key: stack.key };
-});
-beforeEach(async ({ onTestFailed }) => {
-  onTestFailed(() => void process.stderr.write(`${stack.log().slice(-8000)}\n`));
-  const ended = stack.processes.filter(({ running }) => !running);
-  for (const process of ended) process.start();
-  await Promise.all(ended.map((process) => process.ready()));
-});
-afterEach(() => upstream.clear());
-afterAll(async () => {
-  await stack?.stop();
-  await upstream?.close();
-});
+const upstream = await useUpstream();
+const stack = await useStack({ upstreams: [upstream], gateways: 2, config: { events: { lease: "3s" } } });
+const { other } = stack;
 
 const first = messageStart("m", "msg_1") + blockStart() + textDelta("first");
 

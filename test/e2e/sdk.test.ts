@@ -4,48 +4,34 @@ import { betaTool } from "@anthropic-ai/sdk/helpers/beta/json-schema";
 import * as errorsV0 from "anthropic-sdk-0";
 import { betaTool as betaToolV0 } from "anthropic-sdk-0/helpers/beta/json-schema";
 import { generateText, jsonSchema, streamText, tool } from "ai";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 
-import { loadConfig } from "#shared/config/load-config.ts";
-import { createCatalogue } from "#shared/routing/catalogue.ts";
-import { startSimulator, type Simulator } from "../../services/simulator/simulator.ts";
 import { aiSdk, get, sdk, sdkV0, type Endpoint } from "../support/clients.ts";
 import { ownTargets } from "../support/own-targets.ts";
-import { startStack, type Stack } from "../support/stack.ts";
+import { useSimulator } from "../support/use-simulator.ts";
+import { useStack } from "../support/use-stack.ts";
 
 // The official clients against the gateway, with the simulator behind it: nothing here knows what lies between.
 
 const model = "claude-opus-4-8";
 const say = (content: string): Anthropic.MessageParam[] => [{ role: "user", content }];
 
-let simulator: Simulator;
-let stack: Stack;
-
-beforeAll(async () => {
-  const models = createCatalogue(loadConfig({}))
-    .list()
-    .map(({ info }) => info);
-  const pace = { ttftMs: 5, tokensPerSecond: 2000, tokensPerDelta: 2 };
-  simulator = await startSimulator({ host: "127.0.0.1", port: 0, pace, keys: [], requestsPerMinute: 0 }, models);
-  const statuses = [400, 401, 403, 404, 409, 413, 422, 429, 500, 529].flatMap((status) => [
-    `s${status}-v1`,
-    `s${status}-v0`,
-  ]);
-  const own = ownTargets([...statuses, "retry", "hang"], simulator);
-  const routes = { routes: ["one", "two"] };
-  stack = await startStack({
-    upstreams: [simulator, simulator],
-    config: { providers: own.providers, models: { ...own.models, [model]: routes, "claude-haiku-4-5": routes } },
-  });
-});
-beforeEach(({ onTestFailed }) => {
-  onTestFailed(() => void process.stderr.write(`${stack.log().slice(-4000)}\n`));
+const simulator = await useSimulator();
+const statuses = [400, 401, 403, 404, 409, 413, 422, 429, 500, 529].flatMap((status) => [
+  `s${status}-v1`,
+  `s${status}-v0`,
+]);
+const own = ownTargets([...statuses, "retry", "hang"], simulator);
+const routes = { routes: ["one", "two"] };
+const stack = await useStack({
+  upstreams: [simulator, simulator],
+  config: {
+    providers: own.providers,
+    models: { ...own.models, [model]: routes, "claude-haiku-4-5": routes },
+    queue: { linger: "1s" },
+  },
 });
 afterEach(() => expect.poll(() => simulator.inFlight).toBe(0));
-afterAll(async () => {
-  await stack?.stop();
-  await simulator?.close();
-});
 
 const weatherTool = {
   name: "get_weather",
@@ -299,7 +285,7 @@ describe.each(majors)(
       await expect.poll(() => simulator.inFlight).toBe(0);
       const hanging = { model: "claude-hang", max_tokens: 500, messages: say("[sim: hang]") };
       await expect(client.messages.create(hanging, { timeout: 300 })).rejects.toThrow(errors.APIConnectionTimeoutError);
-      // A whole answer goes on for five seconds, for a retry to join it.
+      // A whole answer goes on for a while, for a retry to join it.
       await expect.poll(() => simulator.inFlight).toBe(0);
     });
 

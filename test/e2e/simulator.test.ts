@@ -12,27 +12,16 @@ import {
 } from "@anthropic-ai/sdk";
 import { betaTool } from "@anthropic-ai/sdk/helpers/beta/json-schema";
 import { generateText, jsonSchema, streamText, tool } from "ai";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
-import { createCatalogue } from "#shared/routing/catalogue.ts";
-import { loadConfig } from "#shared/config/load-config.ts";
-import { startSimulator, type Simulator } from "../../services/simulator/simulator.ts";
 import { aiSdk, get, post, prompt, sdk, sdkV0 } from "../support/clients.ts";
+import { useSimulator } from "../support/use-simulator.ts";
 
 const model = "claude-opus-4-8";
 const say = (content: string): Anthropic.MessageParam[] => [{ role: "user", content }];
 
-let simulator: Simulator;
+const simulator = await useSimulator();
 const endpoint = (key = "sim-1"): { url: string; key: string } => ({ url: simulator.url, key });
-
-beforeAll(async () => {
-  const models = createCatalogue(loadConfig({}))
-    .list()
-    .map(({ info }) => info);
-  const pace = { ttftMs: 5, tokensPerSecond: 2000, tokensPerDelta: 2 };
-  simulator = await startSimulator({ host: "127.0.0.1", port: 0, pace, keys: [], requestsPerMinute: 0 }, models);
-});
-afterAll(() => simulator.close());
 
 describe("the official SDK 1.x", () => {
   test("gets a whole answer that repeats the prompt, with usage and request id", async () => {

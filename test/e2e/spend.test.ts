@@ -1,25 +1,14 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { get, post, prompt, sdk, type Endpoint } from "../support/clients.ts";
 import { eventually } from "../support/eventually.ts";
-import { startStack, type Stack } from "../support/stack.ts";
-import { startUpstream, type Upstream } from "../support/upstream.ts";
+import { useStack } from "../support/use-stack.ts";
+import { useUpstream } from "../support/use-upstream.ts";
 
 // What is spent, counted by the real processes: whole answers and streams by gateways, jobs by the dispatcher.
 
-let upstream: Upstream;
-let stack: Stack;
-
-beforeAll(async () => {
-  upstream = await startUpstream();
-  stack = await startStack({ upstreams: [upstream], gateways: 2 });
-});
-beforeEach(({ onTestFailed }) => onTestFailed(() => void process.stderr.write(`${stack.log().slice(-8000)}\n`)));
-afterEach(() => upstream.clear());
-afterAll(async () => {
-  await stack?.stop();
-  await upstream?.close();
-});
+const upstream = await useUpstream();
+const stack = await useStack({ upstreams: [upstream], gateways: 2 });
 
 const withKey = (key: string, gateway = 0): Endpoint => ({ url: stack.urls[gateway] ?? "", key });
 

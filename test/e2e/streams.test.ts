@@ -2,40 +2,28 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { bestOf } from "../support/best-of.ts";
 import { get, post, prompt } from "../support/clients.ts";
 import { ownTargets } from "../support/own-targets.ts";
-import { startStack, type Stack } from "../support/stack.ts";
-import { startUpstream, type Exchange, type Upstream } from "../support/upstream.ts";
+import type { Exchange } from "../support/upstream.ts";
+import { useStack } from "../support/use-stack.ts";
+import { useUpstream } from "../support/use-upstream.ts";
 import { blockStart, messageStart, streamEnd, textDelta } from "../support/wire-samples.ts";
 
 // Time and back-pressure, with the clocks of the config turned down.
 
-let upstream: Upstream;
-let stack: Stack;
-
-beforeAll(async () => {
-  upstream = await startUpstream();
-  const own = ownTargets(["late", "late-fail", "switch", "idle", "slow-head", "beat", "beat-fail", "flood"], upstream);
-  stack = await startStack({
-    upstreams: [upstream],
-    config: {
-      ...own,
-      models: { ...own.models, "claude-opus-4-8": { routes: ["one"] } },
-      server: { commit_after: "600ms", ping_after: "300ms", stream_idle: "5s", heartbeat_after: "500ms" },
-      engine: { headers_timeout: "4s" },
-    },
-  });
-});
-beforeEach(({ onTestFailed }) => {
-  onTestFailed(() => void process.stderr.write(`${stack.log().slice(-4000)}\n`));
-});
-afterEach(() => upstream.clear());
-afterAll(async () => {
-  await stack?.stop();
-  await upstream?.close();
+const upstream = await useUpstream();
+const own = ownTargets(["late", "late-fail", "switch", "idle", "slow-head", "beat", "beat-fail", "flood"], upstream);
+const stack = await useStack({
+  upstreams: [upstream],
+  config: {
+    ...own,
+    models: { ...own.models, "claude-opus-4-8": { routes: ["one"] } },
+    server: { commit_after: "600ms", ping_after: "300ms", stream_idle: "5s", heartbeat_after: "500ms" },
+    engine: { headers_timeout: "4s" },
+  },
 });
 
 const begun = messageStart() + blockStart() + textDelta("first");

@@ -1,36 +1,29 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 
 import { bestOf } from "../support/best-of.ts";
 import { postAgain } from "../support/clients.ts";
-import { startStack, type ConfigTree, type Stack } from "../support/stack.ts";
-import { startUpstream, type Upstream } from "../support/upstream.ts";
+import type { ConfigTree } from "../support/stack.ts";
+import { useStack } from "../support/use-stack.ts";
+import { useUpstream } from "../support/use-upstream.ts";
 
 // Three accounts at their limit, and more calls than one may wait for.
 
-const blockMs = 20_000;
+/** Long enough for all calls to come in on a machine that stands still now and then. */
+const blockMs = 8000;
 const calls = 200;
 /** Each with a model and credentials of its own. */
 const rounds = 3;
 const modelOf = (round: number): string => `claude-round-${round}`;
 
-let upstream: Upstream;
-let stack: Stack;
-
-beforeAll(async () => {
-  upstream = await startUpstream();
-  const providers: Record<string, ConfigTree> = {};
-  const models: Record<string, ConfigTree> = {};
-  for (let round = 0; round < rounds; round++) {
-    const routes = ["one", "two", "three"].map((name) => `${name}-${round}`);
-    for (const name of routes) providers[name] = { type: "anthropic", base_url: upstream.url, api_key: name };
-    models[modelOf(round)] = { routes };
-  }
-  stack = await startStack({ config: { providers, models } });
-});
-afterAll(async () => {
-  await stack?.stop();
-  await upstream?.close();
-});
+const upstream = await useUpstream();
+const providers: Record<string, ConfigTree> = {};
+const models: Record<string, ConfigTree> = {};
+for (let round = 0; round < rounds; round++) {
+  const routes = ["one", "two", "three"].map((name) => `${name}-${round}`);
+  for (const name of routes) providers[name] = { type: "anthropic", base_url: upstream.url, api_key: name };
+  models[modelOf(round)] = { routes };
+}
+const stack = await useStack({ config: { providers, models } });
 
 test(
   "calls that find every credential limited are answered right after the reset, and nobody is asked before",

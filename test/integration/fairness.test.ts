@@ -1,22 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
+import { beforeEach, describe, expect, inject, test } from "vitest";
 
 import type { CallJob } from "#shared/queue/job.ts";
 import { bestOf } from "../support/best-of.ts";
 import { startDispatcherBench, type DispatcherBench } from "../support/dispatcher-bench.ts";
 import { eventually } from "../support/eventually.ts";
-import { startUpstream, type Exchange, type Upstream } from "../support/upstream.ts";
+import { startUpstream, type Exchange } from "../support/upstream.ts";
+import { useUpstream } from "../support/use-upstream.ts";
 import { makeCall, makeContext, startWorkerHarness, type WorkerHarness } from "../support/worker-harness.ts";
 
-let upstream: Upstream;
+const upstream = await useUpstream();
 let provider: LimitedProvider;
-
-beforeAll(async () => {
-  upstream = await startUpstream();
-});
-afterAll(() => upstream.close());
 beforeEach(() => {
-  upstream.clear();
   provider = createLimitedProvider(20);
   upstream.onRequest((exchange) => provider.answer(exchange));
 });

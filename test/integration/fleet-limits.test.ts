@@ -175,7 +175,7 @@ describe("GET /v1/limits", () => {
 });
 
 test("while Redis is away limits are a 529", async () => {
-  const redis = await startRedis();
+  await using redis = await startRedis();
   await using bed = await startGatewayBed({ redisUrl: redis.url });
   await redis.kill();
   const answer = await fetch(`${bed.url}/v1/limits`, { headers: { "x-api-key": bedKeys.key } });

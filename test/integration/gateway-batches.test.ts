@@ -1,38 +1,31 @@
 import { hash, randomBytes } from "node:crypto";
 import { connect } from "node:net";
 import { Readable } from "node:stream";
-import { afterAll, beforeAll, expect, inject, test } from "vitest";
-import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
+import { afterAll, expect, inject, test } from "vitest";
+import { connectRedis } from "#shared/store/connect-redis.ts";
 import { createClaimStore } from "#shared/store/claim-store.ts";
 import { createLogger } from "#shared/telemetry/logger.ts";
 import { printOf } from "../../services/gateway/call/ask-print.ts";
 import { eventually } from "../support/eventually.ts";
-import { ask, bedKeys, startGatewayBed, type GatewayBed } from "../support/gateway-bed.ts";
+import { ask, bedKeys, startGatewayBed } from "../support/gateway-bed.ts";
 import { startRedis } from "../support/redis-process.ts";
+import { useGatewayBed } from "../support/use-gateway-bed.ts";
 
 // What a gateway does with the bodies of batches, good and bad; nobody feeds them here.
 
 const path = "/v1/messages/batches";
-let bed: GatewayBed;
-let redis: RedisConnection;
-
-beforeAll(async () => {
-  bed = await startGatewayBed({
-    config: {
-      batches: { max_body_bytes: "4MiB", max_requests: 200, max_open_items: 300 },
-      server: { max_body_bytes: "1MiB" },
-    },
-  });
-  redis = connectRedis(inject("redisUrl"), "command", {
-    logger: createLogger({ name: "test", level: "silent" }),
-    commandTimeoutMs: 20_000,
-  });
-  await redis.ready();
+const bed = await useGatewayBed({
+  config: {
+    batches: { max_body_bytes: "4MiB", max_requests: 200, max_open_items: 300 },
+    server: { max_body_bytes: "1MiB" },
+  },
 });
-afterAll(async () => {
-  await redis?.close();
-  await bed?.close();
+const redis = connectRedis(inject("redisUrl"), "command", {
+  logger: createLogger({ name: "test", level: "silent" }),
+  commandTimeoutMs: 20_000,
 });
+await redis.ready();
+afterAll(() => redis.close());
 
 const item = (id: string, params: object = ask()): object => ({ custom_id: id, params });
 const items = (count: number): object[] => Array.from({ length: count }, (_, at) => item(`i${at}`));

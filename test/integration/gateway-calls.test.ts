@@ -1,24 +1,14 @@
 import { connect } from "node:net";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { bestOf } from "../support/best-of.ts";
-import { answerWhole, ask, bedKeys, startGatewayBed, wholeOutcome, type GatewayBed } from "../support/gateway-bed.ts";
+import { answerWhole, ask, bedKeys, startGatewayBed, wholeOutcome } from "../support/gateway-bed.ts";
+import { useGatewayBed } from "../support/use-gateway-bed.ts";
 import { messageBody } from "../support/wire-samples.ts";
 
-let bed: GatewayBed;
+const bed = await useGatewayBed();
 /** Sends its headers soon, and forgets callers that left. */
-let hasty: GatewayBed;
-beforeAll(async () => {
-  bed = await startGatewayBed();
-  hasty = await startGatewayBed({ config: { server: { heartbeat_after: "500ms" }, queue: { linger: "1s" } } });
-});
-afterAll(async () => {
-  await hasty.close();
-  await bed.close();
-});
-afterEach(() => {
-  bed.script.invoke = answerWhole;
-});
+const hasty = await useGatewayBed({ config: { server: { heartbeat_after: "500ms" }, queue: { linger: "1s" } } });
 
 const get = (path: string, key = bedKeys.key): Promise<Response> =>
   fetch(`${bed.url}${path}`, { headers: { "x-api-key": key } });

@@ -1,20 +1,14 @@
 import { connect } from "node:net";
 import { request as httpRequest } from "node:http";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { errorOutcome } from "#shared/messages/error-outcome.ts";
 import { GatewayError } from "#shared/messages/error.ts";
 import { answerWhole, ask, bedKeys, startGatewayBed, wholeOutcome, type GatewayBed } from "../support/gateway-bed.ts";
+import { useGatewayBed } from "../support/use-gateway-bed.ts";
 import { errorBody } from "../support/wire-samples.ts";
 
-let bed: GatewayBed;
-beforeAll(async () => {
-  bed = await startGatewayBed();
-});
-afterAll(() => bed.close());
-afterEach(() => {
-  bed.script.invoke = answerWhole;
-});
+const bed = await useGatewayBed();
 
 interface Expected {
   readonly status: number;

@@ -1,13 +1,9 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 
-import { ask, bedKeys, startGatewayBed, type GatewayBed } from "../support/gateway-bed.ts";
+import { ask, bedKeys } from "../support/gateway-bed.ts";
+import { useGatewayBed } from "../support/use-gateway-bed.ts";
 
-let bed: GatewayBed;
-
-beforeAll(async () => {
-  bed = await startGatewayBed({ dispatcher: false, config: { jobs: { max_open: 2 } } });
-});
-afterAll(() => bed?.close());
+const bed = await useGatewayBed({ dispatcher: false, config: { jobs: { max_open: 2 } } });
 
 const asJob = { prefer: "respond-async" };
 

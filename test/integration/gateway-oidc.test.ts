@@ -1,57 +1,44 @@
-import { createServer, type Server } from "node:http";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWTPayload } from "jose";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 
-import { answerWhole, ask, bedKeys, startGatewayBed, wholeOutcome, type GatewayBed } from "../support/gateway-bed.ts";
+import { ask, bedKeys, wholeOutcome } from "../support/gateway-bed.ts";
+import { useGatewayBed } from "../support/use-gateway-bed.ts";
 import { messageBody } from "../support/wire-samples.ts";
 
-let issuer: string;
-let server: Server;
 let fetched = 0;
-let signingKey: CryptoKey;
-let bed: GatewayBed;
-
-beforeAll(async () => {
-  const pair = await generateKeyPair("ES256");
-  signingKey = pair.privateKey;
-  const jwk = { ...(await exportJWK(pair.publicKey)), kid: "k1", alg: "ES256" };
-  server = createServer((request, response) => {
-    fetched += 1;
-    const isConfiguration = request.url === "/.well-known/openid-configuration";
-    const body = isConfiguration ? { issuer, jwks_uri: `${issuer}/keys` } : { keys: [jwk] };
-    response.setHeader("content-type", "application/json").end(JSON.stringify(body));
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  bed = await startGatewayBed({
-    config: {
-      oidc: [
-        {
-          name: "ci",
-          issuer,
-          audience: "sluice",
-          claims: { sub: "repo:acme/*", ref: "refs/heads/*" },
-          models: ["claude-opus-*"],
-        },
-        {
-          name: "paid",
-          issuer,
-          audience: "sluice",
-          claims: { sub: "repo:paid/*" },
-          budget: { usd: 0.0002, per: "day" },
-        },
-        { name: "away", issuer: "http://127.0.0.1:1", audience: "sluice", claims: { sub: "*" } },
-      ],
-    },
-  });
+const { privateKey: signingKey, publicKey } = await generateKeyPair("ES256");
+const jwk = { ...(await exportJWK(publicKey)), kid: "k1", alg: "ES256" };
+const server = createServer((request, response) => {
+  fetched += 1;
+  const isConfiguration = request.url === "/.well-known/openid-configuration";
+  const body = isConfiguration ? { issuer, jwks_uri: `${issuer}/keys` } : { keys: [jwk] };
+  response.setHeader("content-type", "application/json").end(JSON.stringify(body));
 });
-beforeEach(() => {
-  bed.script.invoke = answerWhole;
-});
-afterAll(async () => {
-  await bed.close();
-  server.close();
+await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+afterAll(() => server.close());
+const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+const bed = await useGatewayBed({
+  config: {
+    oidc: [
+      {
+        name: "ci",
+        issuer,
+        audience: "sluice",
+        claims: { sub: "repo:acme/*", ref: "refs/heads/*" },
+        models: ["claude-opus-*"],
+      },
+      {
+        name: "paid",
+        issuer,
+        audience: "sluice",
+        claims: { sub: "repo:paid/*" },
+        budget: { usd: 0.0002, per: "day" },
+      },
+      { name: "away", issuer: "http://127.0.0.1:1", audience: "sluice", claims: { sub: "*" } },
+    ],
+  },
 });
 
 const claims = { sub: "repo:acme/widgets:main", ref: "refs/heads/main" };

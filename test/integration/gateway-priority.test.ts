@@ -1,13 +1,9 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { ask, startGatewayBed, type GatewayBed } from "../support/gateway-bed.ts";
+import { ask, startGatewayBed } from "../support/gateway-bed.ts";
+import { useGatewayBed } from "../support/use-gateway-bed.ts";
 
-let bed: GatewayBed;
-
-beforeAll(async () => {
-  bed = await startGatewayBed({ dispatcher: false, config: { queue: { linger: "300ms" } } });
-});
-afterAll(() => bed.close());
+const bed = await useGatewayBed({ dispatcher: false, config: { queue: { linger: "300ms" } } });
 
 test.each([
   ["background", "/v1/messages", "background"],

@@ -1,31 +1,16 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 
 import type { StreamSink } from "#shared/rpc/worker-server.ts";
 import { bestOf } from "../support/best-of.ts";
 import { cutEvents, readStream, withoutComments, withoutIds } from "../support/event-streams.ts";
 import { eventually } from "../support/eventually.ts";
-import {
-  answerStreamed,
-  bedKeys,
-  beginStream,
-  endStream,
-  startGatewayBed,
-  type GatewayBed,
-} from "../support/gateway-bed.ts";
-import { callIdOf, detach, startResumeBed, streamed, write, type ResumeBed } from "../support/resume-bed.ts";
+import { bedKeys, beginStream, endStream, startGatewayBed } from "../support/gateway-bed.ts";
+import { callIdOf, detach, streamed, useResumeBed, write } from "../support/use-resume-bed.ts";
 import { blockStart, messageStart, streamEnd, textDelta } from "../support/wire-samples.ts";
 
-let fleet: ResumeBed;
-let bed: GatewayBed;
-beforeAll(async () => {
-  fleet = await startResumeBed({ max_bytes: "200KiB", max_readers: 40 });
-  ({ bed } = fleet);
-});
-afterAll(() => fleet.close());
-afterEach(() => {
-  bed.script.stream = answerStreamed;
-});
+const fleet = await useResumeBed({ max_bytes: "200KiB", max_readers: 40 });
+const { bed } = fleet;
 
 describe("cut at every event of 500", () => {
   const deltas = Array.from({ length: 495 }, (_value, index) => textDelta(`${index} ä€😀 `));

@@ -14,7 +14,7 @@ beforeEach(async () => {
 afterEach(async () => {
   redis.thaw();
   await bed.close();
-  await redis.kill();
+  await redis[Symbol.asyncDispose]();
 });
 
 interface Gate {

@@ -1,27 +1,24 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { useGatewayBed } from "../support/use-gateway-bed.ts";
 import { messageBody } from "../support/wire-samples.ts";
-import { answerWhole, ask, startGatewayBed, wholeOutcome, type GatewayBed } from "../support/gateway-bed.ts";
+import { answerWhole, ask, wholeOutcome } from "../support/gateway-bed.ts";
 
 // What can be learned afterwards of calls that the gateway itself refused.
 
-let bed: GatewayBed;
-beforeAll(async () => {
-  bed = await startGatewayBed({
-    config: {
-      server: { max_body_bytes: 100_000, body_timeout: "1s" },
-      keys: [
-        { name: "plain", key: "sk-plain" },
-        { name: "other", key: "sk-other" },
-        { name: "opus-only", key: "sk-opus-only", models: ["claude-opus-*"] },
-        { name: "slow", key: "sk-slow", limits: { rpm: 1 } },
-        { name: "single", key: "sk-single", limits: { concurrent: 1 } },
-        { name: "poor", key: "sk-poor", budget: { usd: 0.000001, per: "month" } },
-        { name: "flooding", key: "sk-flooding" },
-      ],
-    },
-  });
+const bed = await useGatewayBed({
+  config: {
+    server: { max_body_bytes: 100_000, body_timeout: "1s" },
+    keys: [
+      { name: "plain", key: "sk-plain" },
+      { name: "other", key: "sk-other" },
+      { name: "opus-only", key: "sk-opus-only", models: ["claude-opus-*"] },
+      { name: "slow", key: "sk-slow", limits: { rpm: 1 } },
+      { name: "single", key: "sk-single", limits: { concurrent: 1 } },
+      { name: "poor", key: "sk-poor", budget: { usd: 0.000001, per: "month" } },
+      { name: "flooding", key: "sk-flooding" },
+    ],
+  },
 });
-afterAll(() => bed?.close());
 
 const opus = "claude-opus-4-8";
 

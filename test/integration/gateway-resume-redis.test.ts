@@ -7,7 +7,6 @@ import { cutEvents, readStream, withoutComments, withoutIds } from "../support/e
 import { eventually } from "../support/eventually.ts";
 import { ask, bedKeys, beginStream, endStream, startGatewayBed, type GatewayBed } from "../support/gateway-bed.ts";
 import { startRedis } from "../support/redis-process.ts";
-import { spawnRedis } from "../support/spawn-redis.ts";
 import { blockStart, messageStart, streamEnd, textDelta } from "../support/wire-samples.ts";
 
 const detach = { "x-sluice-on-disconnect": "detach" };
@@ -69,7 +68,7 @@ test("while Redis is short of memory a stream is not recorded either", async () 
 });
 
 test("a stream without a caller outlives a restart of Redis, and nothing of it is missing or double", async () => {
-  await using redis = await spawnRedis({ appendOnly: true });
+  await using redis = await startRedis({ appendOnly: true });
   await using bed = await startGatewayBed({ redisUrl: redis.url });
   const { response, id, sink, signal } = await openStream(bed);
   await readStream(response, (text) => cutEvents(withoutComments(text)).length >= 2);
@@ -94,7 +93,7 @@ test("a stream without a caller outlives a restart of Redis, and nothing of it i
 });
 
 test("a reader outlives a restart of Redis", async () => {
-  await using redis = await spawnRedis({ appendOnly: true });
+  await using redis = await startRedis({ appendOnly: true });
   await using bed = await startGatewayBed({ redisUrl: redis.url });
   const { response, id, sink } = await openStream(bed);
   await readStream(response, (text) => cutEvents(withoutComments(text)).length >= 2);

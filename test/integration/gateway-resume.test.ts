@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { errorOutcome } from "#shared/messages/error-outcome.ts";
 import { GatewayError } from "#shared/messages/error.ts";
@@ -17,19 +17,11 @@ import {
   startGatewayBed,
   type GatewayBed,
 } from "../support/gateway-bed.ts";
-import { callIdOf, detach, startResumeBed, streamed, write, type ResumeBed } from "../support/resume-bed.ts";
+import { callIdOf, detach, streamed, useResumeBed, write } from "../support/use-resume-bed.ts";
 import { blockStart, messageStart, streamEnd, streamText, textDelta } from "../support/wire-samples.ts";
 
-let fleet: ResumeBed;
-let bed: GatewayBed;
-beforeAll(async () => {
-  fleet = await startResumeBed();
-  ({ bed } = fleet);
-});
-afterAll(() => fleet.close());
-afterEach(() => {
-  bed.script.stream = answerStreamed;
-});
+const fleet = await useResumeBed();
+const { bed } = fleet;
 
 describe("a stream that may outlive its caller", () => {
   test("says so and numbers its events, and is else what it would be", async () => {

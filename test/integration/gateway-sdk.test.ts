@@ -1,29 +1,14 @@
 import Anthropic, { APIError, AuthenticationError, NotFoundError, RateLimitError } from "@anthropic-ai/sdk";
 import AnthropicOld from "anthropic-sdk-0";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { errorOutcome } from "#shared/messages/error-outcome.ts";
 import { GatewayError } from "#shared/messages/error.ts";
-import {
-  answerStreamed,
-  answerWhole,
-  bedKeys,
-  beginStream,
-  endStream,
-  startGatewayBed,
-  type GatewayBed,
-} from "../support/gateway-bed.ts";
+import { bedKeys, beginStream, endStream } from "../support/gateway-bed.ts";
+import { useGatewayBed } from "../support/use-gateway-bed.ts";
 import { blockStart, messageStart, textDelta } from "../support/wire-samples.ts";
 
-let bed: GatewayBed;
-beforeAll(async () => {
-  bed = await startGatewayBed();
-});
-afterAll(() => bed.close());
-afterEach(() => {
-  bed.script.invoke = answerWhole;
-  bed.script.stream = answerStreamed;
-});
+const bed = await useGatewayBed();
 
 const question = {
   model: "claude-opus-4-8",

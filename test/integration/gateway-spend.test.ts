@@ -1,16 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import type { Outcome } from "#shared/messages/outcome.ts";
 import type { Usage } from "#shared/messages/usage.ts";
 import { eventually } from "../support/eventually.ts";
-import {
-  answerStreamed,
-  answerWhole,
-  ask,
-  beginStream,
-  startGatewayBed,
-  wholeOutcome,
-  type GatewayBed,
-} from "../support/gateway-bed.ts";
+import { answerWhole, ask, beginStream, wholeOutcome } from "../support/gateway-bed.ts";
+import { useGatewayBed } from "../support/use-gateway-bed.ts";
 import { messageBody } from "../support/wire-samples.ts";
 
 // What calls cost, what keys used, and their budgets, at a gateway before a worker that does what the test says.
@@ -24,8 +17,6 @@ const usage: Usage = {
 };
 /** 1000 × 5 + 100 × 25 + 600 × 6.25 + 400 × 10 + 10,000 × 0.5 millionths of a dollar. */
 const usageUsd = 0.02025;
-
-let bed: GatewayBed;
 
 const keys = [
   "plain",
@@ -50,29 +41,25 @@ const budgets: Readonly<Record<string, object>> = {
   batched: { usd: 0.02, per: "day" },
 };
 
-beforeAll(async () => {
-  bed = await startGatewayBed({
-    config: {
-      models: {
-        "claude-opus-4-8": { routes: ["one"] },
-        house: { routes: ["one"], price: { input: 100, output: 200 } },
-        stranger: { routes: ["one"] },
-      },
-      queue: { linger: "300ms" },
-      keys: keys.map((name) => ({
-        name,
-        key: `sk-${name}`,
-        ...(name === "admin" ? { admin: true } : {}),
-        ...(budgets[name] ? { budget: budgets[name] } : {}),
-      })),
+const bed = await useGatewayBed({
+  config: {
+    models: {
+      "claude-opus-4-8": { routes: ["one"] },
+      house: { routes: ["one"], price: { input: 100, output: 200 } },
+      stranger: { routes: ["one"] },
     },
-  });
+    queue: { linger: "300ms" },
+    keys: keys.map((name) => ({
+      name,
+      key: `sk-${name}`,
+      ...(name === "admin" ? { admin: true } : {}),
+      ...(budgets[name] ? { budget: budgets[name] } : {}),
+    })),
+  },
 });
 beforeEach(() => {
   bed.script.invoke = () => Promise.resolve(used(usage));
-  bed.script.stream = answerStreamed;
 });
-afterAll(() => bed?.close());
 
 function used(given: Usage | undefined, more: Partial<Outcome> = {}): Outcome {
   return wholeOutcome(messageBody("hello"), { ...(given ? { usage: given } : {}), ...more });

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { errorOutcome } from "#shared/messages/error-outcome.ts";
 import { GatewayError } from "#shared/messages/error.ts";
@@ -17,22 +17,12 @@ import {
 } from "../support/gateway-bed.ts";
 import { bestOf } from "../support/best-of.ts";
 import { eventually } from "../support/eventually.ts";
+import { useGatewayBed } from "../support/use-gateway-bed.ts";
 import { blockStart, event, messageStart, streamEnd, streamText, textDelta } from "../support/wire-samples.ts";
 
-let bed: GatewayBed;
+const bed = await useGatewayBed();
 /** Commits and pings soon. */
-let hasty: GatewayBed;
-beforeAll(async () => {
-  bed = await startGatewayBed();
-  hasty = await startGatewayBed({ config: { server: { commit_after: "600ms", ping_after: "400ms" } } });
-});
-afterAll(async () => {
-  await hasty.close();
-  await bed.close();
-});
-afterEach(() => {
-  bed.script.stream = answerStreamed;
-});
+const hasty = await useGatewayBed({ config: { server: { commit_after: "600ms", ping_after: "400ms" } } });
 
 const streamed = ask({ stream: true });
 const write = (sink: StreamSink, text: string): boolean => sink.write(Buffer.from(text));

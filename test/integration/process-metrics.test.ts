@@ -1,7 +1,7 @@
 import { expect, test, afterEach } from "vitest";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import { eventually } from "../support/eventually.ts";
-import { spawnRedis } from "../support/spawn-redis.ts";
+import { startRedis } from "../support/redis-process.ts";
 import { createStoreBed } from "../support/store-bed.ts";
 import { createSessionKit, makeCall, never, okOutcome, startProxy } from "./fixtures/session-kit.ts";
 
@@ -58,7 +58,7 @@ test("open sessions are counted at both ends, and what breaks them as lost worke
 });
 
 test("every process knows by itself whether it reaches Redis, and how often it did not", async () => {
-  await using redis = await spawnRedis();
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const connection = await bed.connect("command");
   const before = await read(metrics.redisInterruptionsTotal, { purpose: "command" });

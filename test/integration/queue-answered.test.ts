@@ -1,10 +1,9 @@
 import { expect, inject, test } from "vitest";
-import { createJobConsumer, type JobConsumer, type JobConsumerOptions } from "#shared/queue/job-consumer.ts";
-import { createJobProducer } from "#shared/queue/job-producer.ts";
+import type { JobConsumer, JobConsumerOptions } from "#shared/queue/job-consumer.ts";
 import type { RedisConnection } from "#shared/store/connect-redis.ts";
 import { createResultStore, type ResultStore } from "#shared/store/result-store.ts";
-import { createStoreKeys } from "#shared/store/store-keys.ts";
 import { eventually } from "../support/eventually.ts";
+import { openConsumer, openProducer } from "../support/queue-bed.ts";
 import { callId, createStoreBed, sampleJob, sampleOutcome, type StoreBed } from "../support/store-bed.ts";
 
 interface Lane {
@@ -22,23 +21,15 @@ async function openLane(
   handle: (results: ResultStore, ...rest: Parameters<JobConsumerOptions["handle"]>) => Promise<void>,
   concurrency = 10,
 ): Promise<Lane> {
-  const { prefix, logger } = bed;
+  const { prefix } = bed;
   const redis = await bed.connect("command");
   const results = bed.own(createResultStore({ redis, prefix, ttlMs: 60_000 }));
-  const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix }));
-  const consumer = createJobConsumer({
-    lane: "interactive",
+  const producer = await openProducer(bed);
+  const consumer = await openConsumer(bed, {
     concurrency,
-    lockMs: 15_000,
-    connection: await bed.connect("blocking"),
     settling: redis,
-    prefix,
-    marks: createStoreKeys(prefix).callMarks,
-    logger,
     handle: (...given) => handle(results, ...given),
-    onFailed: () => undefined,
   });
-  bed.onEnd(() => consumer.close(AbortSignal.abort()));
   const keysOf = (id: string) => redis.client.keys(`{${prefix}}:interactive:${id}*`);
   return { redis, results, consumer, keysOf, add: (id) => producer.add("interactive", sampleJob(id)) };
 }

@@ -1,40 +1,23 @@
 import { expect, inject, test } from "vitest";
 import type { ChannelSource } from "#shared/queue/handover.ts";
-import { createJobConsumer, type JobConsumer, type JobConsumerOptions } from "#shared/queue/job-consumer.ts";
-import { createJobProducer, type JobProducer } from "#shared/queue/job-producer.ts";
+import type { JobConsumer, JobConsumerOptions } from "#shared/queue/job-consumer.ts";
 import { createStoreKeys } from "#shared/store/store-keys.ts";
 import { subscribeChannel } from "#shared/store/subscribe-channel.ts";
 import { eventually } from "../support/eventually.ts";
-import { spawnRedis } from "../support/spawn-redis.ts";
+import { openConsumer, openProducer } from "../support/queue-bed.ts";
+import { startRedis } from "../support/redis-process.ts";
 import { callId, createStoreBed, sampleJob, type StoreBed } from "../support/store-bed.ts";
-
-async function openProducer(bed: StoreBed): Promise<JobProducer> {
-  return bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
-}
 
 async function sourceOf(bed: StoreBed): Promise<ChannelSource> {
   const subscriber = await bed.connect("subscriber");
   return { subscribe: (channel, handlers) => subscribeChannel(subscriber, channel, handlers) };
 }
 
-async function openConsumer(
-  bed: StoreBed,
-  options: Partial<JobConsumerOptions> & Pick<JobConsumerOptions, "handle">,
-): Promise<JobConsumer> {
-  const consumer = createJobConsumer({
-    lane: "interactive",
-    concurrency: 4,
-    lockMs: 15_000,
-    connection: await bed.connect("blocking"),
-    handing: await sourceOf(bed),
-    prefix: bed.prefix,
-    marks: createStoreKeys(bed.prefix).callMarks,
-    logger: bed.logger,
-    onFailed: () => undefined,
-    ...options,
-  });
-  bed.onEnd(() => consumer.close(AbortSignal.abort()));
-  return consumer;
+type Options = Partial<JobConsumerOptions> & Pick<JobConsumerOptions, "handle">;
+
+/** A dispatcher with four slots that offers them. */
+async function openDispatcher(bed: StoreBed, options: Options): Promise<JobConsumer> {
+  return openConsumer(bed, { concurrency: 4, handing: await sourceOf(bed), ...options });
 }
 
 const offersOf = (bed: StoreBed) => `{${bed.prefix}}:interactive:offers`;
@@ -44,13 +27,13 @@ async function offersBecome(bed: StoreBed, count: number): Promise<void> {
   await eventually(async () => expect(await client.scard(offersOf(bed))).toBe(count));
 }
 
-test("a job is handed to a dispatcher that waits, without a sign or a take, and leaves nothing", async () => {
-  await using redis = await spawnRedis();
+test.concurrent("a job is handed to a dispatcher that waits, without a sign or a take, and leaves nothing", async () => {
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const producer = await openProducer(bed);
   const { client } = await bed.connect("command");
   const seen: unknown[] = [];
-  await openConsumer(bed, {
+  await openDispatcher(bed, {
     handle: ({ head }, { delivery, redelivered, known }) => {
       seen.push({ id: head.id, delivery, redelivered, answered: known.answered, cancelled: known.cancelled });
       return Promise.resolve();
@@ -75,11 +58,11 @@ test("a job is handed to a dispatcher that waits, without a sign or a take, and 
   await offersBecome(bed, 4);
 });
 
-test("jobs of one turn are handed over together, whatever bytes they have, and the rest is taken", async () => {
+test.concurrent("jobs of one turn are handed over together, whatever bytes they have, and the rest is taken", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   const seen = new Map<string, unknown>();
-  await openConsumer(bed, {
+  await openDispatcher(bed, {
     handle: (job) => {
       seen.set(job.head.id, job.head.model);
       return Promise.resolve();
@@ -94,12 +77,12 @@ test("jobs of one turn are handed over together, whatever bytes they have, and t
   await eventually(() => expect(seen).toEqual(new Map(jobs.map(({ head }) => [head.id, head.model]))));
 });
 
-test("what is known of its call comes with it", async () => {
+test.concurrent("what is known of its call comes with it", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   const { client } = await bed.connect("command");
   const known: unknown[] = [];
-  await openConsumer(bed, {
+  await openDispatcher(bed, {
     handle: (_, context) => {
       known.push({ ...context.known, at: Math.abs(context.known.at - Date.now()) < 5000 });
       return Promise.resolve();
@@ -112,7 +95,7 @@ test("what is known of its call comes with it", async () => {
   await eventually(() => expect(known).toEqual([{ answered: false, cancelled: true, at: true }]));
 });
 
-test("nobody overtakes a job that waits", async () => {
+test.concurrent("nobody overtakes a job that waits", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   const { client } = await bed.connect("command");
@@ -127,16 +110,16 @@ test("nobody overtakes a job that waits", async () => {
   await producer.add("interactive", sampleJob(ids[1]));
   expect(await client.scard(offersOf(bed))).toBe(1);
   await client.del(offersOf(bed));
-  await openConsumer(bed, { handle: ({ head }) => Promise.resolve(void order.push(head.id)) });
+  await openDispatcher(bed, { handle: ({ head }) => Promise.resolve(void order.push(head.id)) });
   await eventually(() => expect(order).toEqual([...ids]));
 });
 
-test("offers of those who are gone are passed over", async () => {
+test.concurrent("offers of those who are gone are passed over", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   const { client } = await bed.connect("command");
   const seen: string[] = [];
-  await openConsumer(bed, { handle: ({ head }) => Promise.resolve(void seen.push(head.id)) });
+  await openDispatcher(bed, { handle: ({ head }) => Promise.resolve(void seen.push(head.id)) });
   await offersBecome(bed, 4);
   await client.sadd(offersOf(bed), ...["1", "2", "3"].map((gone) => `${bed.prefix}:gone ${gone} 15000 a: c:`));
   const ids = Array.from({ length: 12 }, () => callId());
@@ -144,7 +127,7 @@ test("offers of those who are gone are passed over", async () => {
   await eventually(() => expect(seen.toSorted()).toEqual(ids.toSorted()));
 });
 
-test("a job that was handed to one who never heard of it goes to another when its lock runs out", async () => {
+test.concurrent("a job that was handed to one who never heard of it goes to another when its lock runs out", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   const { client } = await bed.connect("command");
@@ -156,7 +139,7 @@ test("a job that was handed to one who never heard of it goes to another when it
   await producer.add("interactive", sampleJob(id));
   expect((await producer.depth()).interactive).toEqual({ waiting: 0, delayed: 0, active: 1 });
   const seen: unknown[] = [];
-  await openConsumer(bed, {
+  await openDispatcher(bed, {
     lockMs: 400,
     handle: ({ head }, { delivery, redelivered }) => {
       seen.push({ id: head.id, delivery, redelivered });
@@ -166,11 +149,11 @@ test("a job that was handed to one who never heard of it goes to another when it
   await eventually(() => expect(seen).toEqual([{ id, delivery: 2, redelivered: true }]));
 });
 
-test("who closes withdraws its offers; a job that was handed over meanwhile is given back", async () => {
+test.concurrent("who closes withdraws its offers; a job that was handed over meanwhile is given back", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   const { client } = await bed.connect("command");
-  const leaving = await openConsumer(bed, { handle: () => new Promise(() => undefined) });
+  const leaving = await openDispatcher(bed, { handle: () => new Promise(() => undefined) });
   await offersBecome(bed, 4);
   const ids = [callId(), callId()];
   const closing = (async () => {
@@ -181,17 +164,17 @@ test("who closes withdraws its offers; a job that was handed over meanwhile is g
   expect(await client.scard(offersOf(bed))).toBe(0);
   await producer.add("interactive", sampleJob(ids[1] ?? ""));
   const seen: string[] = [];
-  await openConsumer(bed, { handle: ({ head }) => Promise.resolve(void seen.push(head.id)) });
+  await openDispatcher(bed, { handle: ({ head }) => Promise.resolve(void seen.push(head.id)) });
   await eventually(() => expect(seen.toSorted()).toEqual(ids.toSorted()));
 });
 
-test("after an interruption offers are made anew", async () => {
+test.concurrent("after an interruption offers are made anew", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   const { client } = await bed.connect("command");
   const seen: string[] = [];
   const subscriber = await bed.connect("subscriber");
-  await openConsumer(bed, {
+  await openDispatcher(bed, {
     handing: { subscribe: (channel, handlers) => subscribeChannel(subscriber, channel, handlers) },
     handle: ({ head }) => Promise.resolve(void seen.push(head.id)),
   });

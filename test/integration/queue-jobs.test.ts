@@ -1,15 +1,10 @@
 import { expect, inject, test } from "vitest";
-import {
-  createJobConsumer,
-  type JobConsumer,
-  type JobConsumerOptions,
-  type JobContext,
-} from "#shared/queue/job-consumer.ts";
-import { createStoreKeys } from "#shared/store/store-keys.ts";
-import { createJobProducer, type JobProducer } from "#shared/queue/job-producer.ts";
+import type { JobConsumer, JobConsumerOptions, JobContext } from "#shared/queue/job-consumer.ts";
+import { createJobProducer } from "#shared/queue/job-producer.ts";
 import type { CallJob } from "#shared/queue/job.ts";
 import { createResultStore } from "#shared/store/result-store.ts";
 import { eventually } from "../support/eventually.ts";
+import { openConsumer, openProducer } from "../support/queue-bed.ts";
 import { callId, createStoreBed, sampleJob, type StoreBed } from "../support/store-bed.ts";
 
 type Delivery = Omit<JobContext, "signal"> & { readonly job: CallJob; readonly at: number };
@@ -19,22 +14,12 @@ interface TestConsumer extends JobConsumer {
   readonly failures: { job: CallJob; reason: string }[];
 }
 
-async function openProducer(bed: StoreBed): Promise<JobProducer> {
-  return bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
-}
-
-async function openConsumer(bed: StoreBed, more: Partial<JobConsumerOptions> = {}): Promise<TestConsumer> {
+async function openRecorder(bed: StoreBed, more: Partial<JobConsumerOptions> = {}): Promise<TestConsumer> {
   const deliveries: Delivery[] = [];
   const failures: TestConsumer["failures"] = [];
   const { handle, ...options } = more;
-  const consumer = createJobConsumer({
-    lane: "interactive",
+  const consumer = await openConsumer(bed, {
     concurrency: 100,
-    lockMs: 15_000,
-    connection: await bed.connect("blocking"),
-    prefix: bed.prefix,
-    marks: createStoreKeys(bed.prefix).callMarks,
-    logger: bed.logger,
     onFailed: (job, reason) => failures.push({ job, reason }),
     handle(job, { signal, ...context }) {
       deliveries.push({ job, ...context, at: Date.now() });
@@ -42,7 +27,6 @@ async function openConsumer(bed: StoreBed, more: Partial<JobConsumerOptions> = {
     },
     ...options,
   });
-  bed.onEnd(() => consumer.close(AbortSignal.abort()));
   return Object.defineProperties(consumer as TestConsumer, {
     deliveries: { value: deliveries },
     failures: { value: failures },
@@ -54,7 +38,7 @@ const idsOf = (consumer: TestConsumer) => consumer.deliveries.map(({ job }) => j
 test("a job is handled once, as it was added, and leaves nothing behind", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
-  const consumer = await openConsumer(bed);
+  const consumer = await openRecorder(bed);
   const job = sampleJob(callId(), { body: "ü€😀", replyTo: "somebody" });
   await producer.add("interactive", job);
   await eventually(() => expect(consumer.deliveries).toMatchObject([{ job, delivery: 1, redelivered: false }]));
@@ -70,7 +54,7 @@ test("a job is handled once, as it was added, and leaves nothing behind", async 
 test("many jobs are each handled once, over two dispatchers", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
-  const consumers = [await openConsumer(bed), await openConsumer(bed)];
+  const consumers = [await openRecorder(bed), await openRecorder(bed)];
   const ids = Array.from({ length: 1000 }, () => callId());
   await Promise.all(ids.map((id) => producer.add("interactive", sampleJob(id))));
   await eventually(() => expect(consumers.flatMap(idsOf).toSorted()).toEqual(ids.toSorted()));
@@ -81,7 +65,7 @@ test("no more jobs run than there are slots, and a free slot is filled at once",
   const producer = await openProducer(bed);
   const ends: (() => void)[] = [];
   let most = 0;
-  const consumer = await openConsumer(bed, {
+  const consumer = await openRecorder(bed, {
     concurrency: 3,
     handle: () => {
       most = Math.max(most, consumer.running);
@@ -105,7 +89,7 @@ test("a lane may be widened while it runs", async () => {
   const producer = await openProducer(bed);
   const ends: (() => void)[] = [];
   const handle = () => new Promise<void>((resolve) => ends.push(resolve));
-  const consumer = await openConsumer(bed, { lane: "background", concurrency: 1, handle });
+  const consumer = await openRecorder(bed, { lane: "background", concurrency: 1, handle });
   for (let i = 0; i < 3; i += 1) await producer.add("background", sampleJob(callId()));
   await eventually(() => expect(consumer.running).toBe(1));
   consumer.setConcurrency(3);
@@ -120,7 +104,7 @@ test("a job that is there already is not added again", async () => {
   await producer.add("interactive", job);
   await producer.add("interactive", { ...job, replyTo: "another" });
   expect((await producer.depth()).interactive.waiting).toBe(1);
-  const consumer = await openConsumer(bed);
+  const consumer = await openRecorder(bed);
   await eventually(() => expect(consumer.deliveries).toMatchObject([{ job }]));
 });
 
@@ -130,16 +114,16 @@ test("lanes do not stand in each other's way", async () => {
   const ids = [callId(), callId()];
   await producer.add("background", sampleJob(ids[0]!));
   await producer.add("count", sampleJob(ids[1]!));
-  const counts = await openConsumer(bed, { lane: "count" });
+  const counts = await openRecorder(bed, { lane: "count" });
   await eventually(() => expect(idsOf(counts)).toEqual([ids[1]]));
   expect(await producer.depth()).toMatchObject({ background: { waiting: 1 }, count: { waiting: 0 } });
 });
 
-test("a parked job waits without a slot until its time, and knows how often it was parked", async () => {
+test.concurrent("a parked job waits without a slot until its time, and knows how often it was parked", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   const parkUntil = Date.now() + 3_000;
-  const consumer = await openConsumer(bed, {
+  const consumer = await openRecorder(bed, {
     concurrency: 1,
     handle: (job) => Promise.resolve(job.parked === undefined && job.body === "park" ? { parkUntil } : undefined),
   });
@@ -155,16 +139,16 @@ test("a parked job waits without a slot until its time, and knows how often it w
   expect(again.at).toBeGreaterThanOrEqual(parkUntil);
 });
 
-test("a parked job is taken by another dispatcher when its own is gone", async () => {
+test.concurrent("a parked job is taken by another dispatcher when its own is gone", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   const parkUntil = Date.now() + 3_000;
-  const first = await openConsumer(bed, { handle: () => Promise.resolve({ parkUntil }) });
-  const second = await openConsumer(bed, { lane: "count" });
+  const first = await openRecorder(bed, { handle: () => Promise.resolve({ parkUntil }) });
+  const second = await openRecorder(bed, { lane: "count" });
   await producer.add("interactive", sampleJob(callId()));
   await eventually(async () => expect((await producer.depth()).interactive.delayed).toBe(1));
   await first.close(AbortSignal.abort());
-  const third = await openConsumer(bed);
+  const third = await openRecorder(bed);
   await eventually(() => expect(third.deliveries).toMatchObject([{ delivery: 2, job: { parked: 1 } }]));
   expect(second.deliveries).toEqual([]);
 });
@@ -177,7 +161,7 @@ test("waiting and parked jobs can be removed, running ones cannot", async () => 
   expect(await producer.remove("count", waiting)).toBe("removed");
   expect(await producer.remove("count", waiting)).toBe("absent");
   let end = (): void => undefined;
-  const consumer = await openConsumer(bed, {
+  const consumer = await openRecorder(bed, {
     handle: (job) =>
       job.head.id === parked
         ? Promise.resolve({ parkUntil: Date.now() + 60_000 })
@@ -204,7 +188,7 @@ test.each([
   const [bad, good] = [callId(), callId()];
   await producer.add("interactive", sampleJob(bad));
   await redis.client.hset(`{${bed.prefix}}:interactive:${bad}`, "data", data);
-  const consumer = await openConsumer(bed);
+  const consumer = await openRecorder(bed);
   await producer.add("interactive", sampleJob(good));
   await eventually(() => expect(idsOf(consumer)).toEqual([good]));
   expect(consumer.failures).toMatchObject([{ job: { head: { id: bad } }, reason }]);
@@ -214,7 +198,7 @@ test.each([
 test("a handler that fails is reported, and its job is not handled again", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
-  const consumer = await openConsumer(bed, { handle: () => Promise.reject(new Error("a bug")) });
+  const consumer = await openRecorder(bed, { handle: () => Promise.reject(new Error("a bug")) });
   const id = callId();
   await producer.add("interactive", sampleJob(id));
   await eventually(() => expect(consumer.failures).toMatchObject([{ job: { head: { id } } }]));
@@ -230,7 +214,7 @@ test("the fate of a queued, a running and a parked call is that its job is there
   await producer.add("interactive", sampleJob(id));
   expect(await results.fate("interactive", id)).toEqual({ state: "queued" });
   let end: (parking: { parkUntil: number }) => void = () => undefined;
-  const consumer = await openConsumer(bed, { handle: () => new Promise((resolve) => (end = resolve)) });
+  const consumer = await openRecorder(bed, { handle: () => new Promise((resolve) => (end = resolve)) });
   await eventually(() => expect(consumer.running).toBe(1));
   expect(await results.fate("interactive", id)).toEqual({ state: "queued" });
   end({ parkUntil: Date.now() + 60_000 });
@@ -243,14 +227,14 @@ test("a dispatcher that leaves finishes what runs and takes nothing more", async
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   let end = (): void => undefined;
-  const leaving = await openConsumer(bed, { handle: () => new Promise((resolve) => (end = resolve)) });
+  const leaving = await openRecorder(bed, { handle: () => new Promise((resolve) => (end = resolve)) });
   const id = callId();
   await producer.add("interactive", sampleJob(id));
   await eventually(() => expect(leaving.running).toBe(1));
   const closed = leaving.close(new AbortController().signal);
   const late = callId();
   await producer.add("interactive", sampleJob(late));
-  const staying = await openConsumer(bed);
+  const staying = await openRecorder(bed);
   await eventually(() => expect(idsOf(staying)).toEqual([late]));
   end();
   await closed;
@@ -263,7 +247,7 @@ test("a job that comes while a dispatcher is told to leave is left to the others
   for (let round = 0; round < 50; round++) {
     const prefix = `${bed.prefix}-${round}`;
     const lane = bed.own(createJobProducer(await bed.connect("command"), { prefix }));
-    const leaving = await openConsumer(bed, { prefix });
+    const leaving = await openRecorder(bed, { prefix });
     const early = callId();
     await lane.add("interactive", sampleJob(early));
     await eventually(() => expect(idsOf(leaving)).toEqual([early]), { everyMs: 1 });
@@ -280,7 +264,7 @@ test("what was given back is not taken again for a sign that came while the cons
   const redis = await bed.connect("command");
   for (let round = 0; round < 20; round++) {
     const prefix = `${bed.prefix}-${round}`;
-    const leaving = await openConsumer(bed, { prefix, handle: () => new Promise(() => undefined) });
+    const leaving = await openRecorder(bed, { prefix, handle: () => new Promise(() => undefined) });
     const lane = bed.own(createJobProducer(await bed.connect("command"), { prefix }));
     await lane.add("interactive", sampleJob(callId()));
     await eventually(() => expect(leaving.running).toBe(1));
@@ -296,7 +280,7 @@ test("what still runs when time is up is given back, and the next dispatcher kno
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
   let signal: AbortSignal | undefined;
-  const leaving = await openConsumer(bed, {
+  const leaving = await openRecorder(bed, {
     handle: (_job, context) => {
       signal = context.signal;
       return new Promise(() => undefined);
@@ -311,7 +295,7 @@ test("what still runs when time is up is given back, and the next dispatcher kno
   timeUp.abort();
   await closed;
   expect(signal?.aborted).toBe(true);
-  const staying = await openConsumer(bed);
+  const staying = await openRecorder(bed);
   await eventually(() =>
     expect(staying.deliveries).toMatchObject([{ delivery: 2, redelivered: true, job: { ...job, reopened: true } }]),
   );

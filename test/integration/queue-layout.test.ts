@@ -1,39 +1,29 @@
 import { Queue, Worker } from "bullmq";
 import { expect, inject, test } from "vitest";
-import { createJobConsumer } from "#shared/queue/job-consumer.ts";
 import { createJobProducer } from "#shared/queue/job-producer.ts";
 import type { KnownCall } from "#shared/queue/taken-job.ts";
 import { encodeJob } from "#shared/queue/job.ts";
 import { createResultStore } from "#shared/store/result-store.ts";
-import { createStoreKeys } from "#shared/store/store-keys.ts";
 import { eventually } from "../support/eventually.ts";
+import { openConsumer, openProducer } from "../support/queue-bed.ts";
 import { callId, createStoreBed, sampleJob, sampleOutcome, type StoreBed } from "../support/store-bed.ts";
 
 // The scripts of ours write what BullMQ's read, and the other way round: this is what an update of BullMQ must keep.
 
 async function consume(bed: StoreBed): Promise<Map<string, { delivery: number; known: KnownCall }>> {
   const handled = new Map<string, { delivery: number; known: KnownCall }>();
-  const consumer = createJobConsumer({
-    lane: "interactive",
-    concurrency: 10,
-    lockMs: 15_000,
-    connection: await bed.connect("blocking"),
-    prefix: bed.prefix,
-    marks: createStoreKeys(bed.prefix).callMarks,
-    logger: bed.logger,
-    onFailed: () => undefined,
+  await openConsumer(bed, {
     handle({ head }, { delivery, known }) {
       handled.set(head.id, { delivery, known });
       return Promise.resolve();
     },
   });
-  bed.onEnd(() => consumer.close(AbortSignal.abort()));
   return handled;
 }
 
 test("a job of ours is handled by BullMQ's own worker", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
-  const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
+  const producer = await openProducer(bed);
   const [first, second] = [sampleJob(callId()), sampleJob(callId())];
   await Promise.all([producer.add("interactive", first), producer.add("interactive", second)]);
   const handled: unknown[] = [];

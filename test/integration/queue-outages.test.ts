@@ -8,7 +8,8 @@ import { createResultStore } from "#shared/store/result-store.ts";
 import { createReplyBus } from "#shared/store/reply-bus.ts";
 import { bestOf } from "../support/best-of.ts";
 import { eventually } from "../support/eventually.ts";
-import { spawnRedis } from "../support/spawn-redis.ts";
+import { openConsumer, openProducer } from "../support/queue-bed.ts";
+import { startRedis } from "../support/redis-process.ts";
 import { callId, createStoreBed, sampleJob, sampleOutcome, type StoreBed } from "../support/store-bed.ts";
 
 const rejections: unknown[] = [];
@@ -17,22 +18,8 @@ afterEach(() => expect(rejections.splice(0)).toEqual([]));
 
 type Handle = (job: CallJob, context: JobContext) => Promise<void>;
 
-async function openConsumer(bed: StoreBed, handle: Handle, lockMs = 15_000): Promise<JobConsumer> {
-  const { prefix, logger } = bed;
-  const connection = await bed.connect("blocking");
-  const consumer = createJobConsumer({
-    lane: "interactive",
-    concurrency: 10,
-    lockMs,
-    connection,
-    prefix,
-    marks: createStoreKeys(prefix).callMarks,
-    logger,
-    handle,
-    onFailed: () => undefined,
-  });
-  bed.onEnd(() => consumer.close(AbortSignal.abort()));
-  return consumer;
+function openDispatcher(bed: StoreBed, handle: Handle, lockMs = 15_000): Promise<JobConsumer> {
+  return openConsumer(bed, { handle, lockMs });
 }
 
 async function fateOf(added: Promise<void>): Promise<string> {
@@ -44,21 +31,21 @@ async function fateOf(added: Promise<void>): Promise<string> {
   }
 }
 
-test(
+test.concurrent(
   "waiting and running jobs outlive a restart of Redis; what is handled twice says so",
   { timeout: 60_000 },
   async () => {
-    await using redis = await spawnRedis({ appendOnly: true });
+    await using redis = await startRedis({ appendOnly: true });
     await using bed = createStoreBed(redis.url);
-    const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
+    const producer = await openProducer(bed);
     const deliveries: { id: string; redelivered: boolean }[] = [];
     const go = Promise.withResolvers<void>();
     const handle: Handle = ({ head }, { redelivered }) => {
       deliveries.push({ id: head.id, redelivered });
       return go.promise;
     };
-    await openConsumer(bed, handle);
-    await openConsumer(bed, handle);
+    await openDispatcher(bed, handle);
+    await openDispatcher(bed, handle);
     const ids = Array.from({ length: 50 }, () => callId());
     await Promise.all(ids.map((id) => producer.add("interactive", sampleJob(id))));
     await eventually(() => expect(deliveries).toHaveLength(20));
@@ -76,13 +63,13 @@ test(
   },
 );
 
-test("a job that finishes while Redis is away is gone once Redis is back", async () => {
-  await using redis = await spawnRedis({ appendOnly: true });
+test.concurrent("a job that finishes while Redis is away is gone once Redis is back", async () => {
+  await using redis = await startRedis({ appendOnly: true });
   await using bed = createStoreBed(redis.url);
-  const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
+  const producer = await openProducer(bed);
   const go = Promise.withResolvers<void>();
   let deliveries = 0;
-  const consumer = await openConsumer(bed, () => {
+  const consumer = await openDispatcher(bed, () => {
     deliveries += 1;
     return go.promise;
   });
@@ -95,12 +82,12 @@ test("a job that finishes while Redis is away is gone once Redis is back", async
   expect(deliveries).toBe(1);
 });
 
-test("a Redis that stands still for a while loses and repeats nothing", { timeout: 60_000 }, async () => {
-  await using redis = await spawnRedis();
+test.concurrent("a Redis that stands still for a while loses and repeats nothing", { timeout: 60_000 }, async () => {
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
-  const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
+  const producer = await openProducer(bed);
   const handled: string[] = [];
-  await openConsumer(bed, ({ head }) => {
+  await openDispatcher(bed, ({ head }) => {
     handled.push(head.id);
     return Promise.resolve();
   });
@@ -116,33 +103,37 @@ test("a Redis that stands still for a while loses and repeats nothing", { timeou
   expect(new Set(handled).size).toBe(handled.length);
 });
 
-test("a job whose dispatcher lost its lock is delivered again, and says so", { timeout: 40_000 }, async () => {
-  await using bed = createStoreBed(inject("redisUrl"));
-  const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
-  const redis = await bed.connect("command");
-  const deliveries: Pick<JobContext, "delivery" | "redelivered">[] = [];
-  const handle: Handle = (_job, { delivery, redelivered }) => {
-    deliveries.push({ delivery, redelivered });
-    return delivery === 1 ? new Promise(() => undefined) : Promise.resolve();
-  };
-  // No multiple of the three checks in that time.
-  await openConsumer(bed, handle, 3001);
-  const id = callId();
-  await producer.add("interactive", sampleJob(id));
-  await eventually(() => expect(deliveries).toHaveLength(1));
-  await redis.client.del(`{${bed.prefix}}:interactive:${id}:lock`);
-  await eventually(() =>
-    expect(deliveries).toEqual([
-      { delivery: 1, redelivered: false },
-      { delivery: 2, redelivered: true },
-    ]),
-  );
-  await eventually(async () => expect(await producer.remove("interactive", id)).toBe("absent"));
-});
+test.concurrent(
+  "a job whose dispatcher lost its lock is delivered again, and says so",
+  { timeout: 40_000 },
+  async () => {
+    await using bed = createStoreBed(inject("redisUrl"));
+    const producer = await openProducer(bed);
+    const redis = await bed.connect("command");
+    const deliveries: Pick<JobContext, "delivery" | "redelivered">[] = [];
+    const handle: Handle = (_job, { delivery, redelivered }) => {
+      deliveries.push({ delivery, redelivered });
+      return delivery === 1 ? new Promise(() => undefined) : Promise.resolve();
+    };
+    // No multiple of the three checks in that time.
+    await openDispatcher(bed, handle, 3001);
+    const id = callId();
+    await producer.add("interactive", sampleJob(id));
+    await eventually(() => expect(deliveries).toHaveLength(1));
+    await redis.client.del(`{${bed.prefix}}:interactive:${id}:lock`);
+    await eventually(() =>
+      expect(deliveries).toEqual([
+        { delivery: 1, redelivered: false },
+        { delivery: 2, redelivered: true },
+      ]),
+    );
+    await eventually(async () => expect(await producer.remove("interactive", id)).toBe("absent"));
+  },
+);
 
-test("a job that runs longer than its lock is not delivered twice", { timeout: 60_000 }, async () => {
+test.concurrent("a job that runs longer than its lock is not delivered twice", { timeout: 60_000 }, async () => {
   await using bed = createStoreBed(inject("redisUrl"));
-  const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
+  const producer = await openProducer(bed);
   const go = Promise.withResolvers<void>();
   let deliveries = 0;
   const handle: Handle = () => {
@@ -151,8 +142,8 @@ test("a job that runs longer than its lock is not delivered twice", { timeout: 6
   };
   // Renewed three times in that time, so that it outlives a moment in which nothing is renewed.
   const lockMs = 5000;
-  const consumer = await openConsumer(bed, handle, lockMs);
-  await openConsumer(bed, handle, lockMs);
+  const consumer = await openDispatcher(bed, handle, lockMs);
+  await openDispatcher(bed, handle, lockMs);
   const startedAt = Date.now();
   await producer.add("interactive", sampleJob(callId()));
   await eventually(() => expect(Date.now() - startedAt).toBeGreaterThan(1.5 * lockMs), { everyMs: 100 });
@@ -161,8 +152,8 @@ test("a job that runs longer than its lock is not delivered twice", { timeout: 6
   await eventually(() => expect(consumer.running).toBe(0));
 });
 
-test("without Redis an add fails at once and certainly, and works when Redis is back", async () => {
-  await using redis = await spawnRedis();
+test.concurrent("without Redis an add fails at once and certainly, and works when Redis is back", async () => {
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const connection = await bed.connect("command");
   const producer = bed.own(createJobProducer(connection, { prefix: bed.prefix }));
@@ -180,8 +171,8 @@ test("without Redis an add fails at once and certainly, and works when Redis is 
   expect((await producer.depth()).interactive.waiting).toBe(1);
 });
 
-test("what Redis refuses for want of memory was certainly not added", async () => {
-  await using redis = await spawnRedis();
+test.concurrent("what Redis refuses for want of memory was certainly not added", async () => {
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const connection = await bed.connect("command");
   const producer = bed.own(createJobProducer(connection, { prefix: bed.prefix }));
@@ -189,8 +180,8 @@ test("what Redis refuses for want of memory was certainly not added", async () =
   expect(await fateOf(producer.add("interactive", sampleJob(callId())))).toBe("not_sent");
 });
 
-test("producer and consumer may start before Redis does", async () => {
-  await using redis = await spawnRedis();
+test.concurrent("producer and consumer may start before Redis does", async () => {
+  await using redis = await startRedis();
   await redis.kill();
   await using bed = createStoreBed(redis.url);
   const command = bed.own(connectRedis(redis.url, "command", bed));
@@ -217,14 +208,14 @@ test("producer and consumer may start before Redis does", async () => {
   await eventually(() => expect(handled).toEqual([id]));
 });
 
-test("a consumer can leave while Redis is away, with jobs in hand and without", async () => {
-  await using redis = await spawnRedis({ appendOnly: true });
+test.concurrent("a consumer can leave while Redis is away, with jobs in hand and without", async () => {
+  await using redis = await startRedis({ appendOnly: true });
   await using bed = createStoreBed(redis.url);
-  const producer = bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
-  const idle = await openConsumer(bed, () => Promise.resolve());
-  const busy = await openConsumer(bed, () => new Promise(() => undefined));
+  const producer = await openProducer(bed);
+  const idle = await openDispatcher(bed, () => Promise.resolve());
+  const busy = await openDispatcher(bed, () => new Promise(() => undefined));
   await idle.close(AbortSignal.timeout(20_000));
-  const idleToo = await openConsumer(bed, () => new Promise(() => undefined));
+  const idleToo = await openDispatcher(bed, () => new Promise(() => undefined));
   await producer.add("interactive", sampleJob(callId()));
   await eventually(() => expect(busy.running + idleToo.running).toBe(1));
   await redis.kill();
@@ -232,8 +223,8 @@ test("a consumer can leave while Redis is away, with jobs in hand and without", 
   await Promise.all([busy.close(AbortSignal.timeout(100)), idleToo.close(AbortSignal.timeout(100))]);
 });
 
-test("after an interruption the gateway hears so, and finds what it missed", async () => {
-  await using redis = await spawnRedis({ appendOnly: true });
+test.concurrent("after an interruption the gateway hears so, and finds what it missed", async () => {
+  await using redis = await startRedis({ appendOnly: true });
   await using bed = createStoreBed(redis.url);
   const { prefix, logger } = bed;
   const store = await bed.connect("command");

@@ -1,38 +1,14 @@
 import { expect, inject, test } from "vitest";
-import { createJobConsumer, type JobConsumer, type JobConsumerOptions } from "#shared/queue/job-consumer.ts";
-import { createJobProducer, type JobProducer } from "#shared/queue/job-producer.ts";
-import { createStoreKeys } from "#shared/store/store-keys.ts";
 import { bestOf } from "../support/best-of.ts";
 import { eventually } from "../support/eventually.ts";
-import { spawnRedis } from "../support/spawn-redis.ts";
+import { openConsumer, openProducer } from "../support/queue-bed.ts";
+import { startRedis } from "../support/redis-process.ts";
 import { callId, createStoreBed, sampleJob, type StoreBed } from "../support/store-bed.ts";
-
-async function openProducer(bed: StoreBed): Promise<JobProducer> {
-  return bed.own(createJobProducer(await bed.connect("command"), { prefix: bed.prefix }));
-}
-
-async function openConsumer(
-  bed: StoreBed,
-  options: Pick<JobConsumerOptions, "handle" | "concurrency">,
-): Promise<JobConsumer> {
-  const consumer = createJobConsumer({
-    lane: "interactive",
-    lockMs: 15_000,
-    connection: await bed.connect("blocking"),
-    prefix: bed.prefix,
-    marks: createStoreKeys(bed.prefix).callMarks,
-    logger: bed.logger,
-    onFailed: () => undefined,
-    ...options,
-  });
-  bed.onEnd(() => consumer.close(AbortSignal.abort()));
-  return consumer;
-}
 
 const markerOf = (bed: StoreBed) => `{${bed.prefix}}:interactive:marker`;
 
 test("a sign that finds its dispatcher full is left to the others, and asked for again when a slot is free", async () => {
-  await using redis = await spawnRedis();
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const producer = await openProducer(bed);
   const { client } = await bed.connect("command");

@@ -7,7 +7,7 @@ import {
   type Hold,
 } from "#shared/store/budget-store.ts";
 import { eventually } from "../support/eventually.ts";
-import { spawnRedis } from "../support/spawn-redis.ts";
+import { startRedis } from "../support/redis-process.ts";
 import { callId, createStoreBed, type StoreBed } from "../support/store-bed.ts";
 
 async function openBudgets(bed: StoreBed): Promise<BudgetStore> {
@@ -90,7 +90,7 @@ test("what a lost process held is free again after its time, unless it was given
 });
 
 test("while Redis is away nothing is let in, and what ends is settled when it is back", async () => {
-  await using server = await spawnRedis({ appendOnly: true });
+  await using server = await startRedis({ appendOnly: true });
   await using bed = createStoreBed(server.url);
   const budgets = await openBudgets(bed);
   const one = hold(60);

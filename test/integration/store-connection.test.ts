@@ -12,7 +12,7 @@ import { createTraceStore } from "#shared/store/trace-store.ts";
 import { createLogger } from "#shared/telemetry/logger.ts";
 import { bestOf } from "../support/best-of.ts";
 import { eventually } from "../support/eventually.ts";
-import { spawnRedis } from "../support/spawn-redis.ts";
+import { startRedis } from "../support/redis-process.ts";
 import { callId, createStoreBed, sampleJob, sampleOutcome } from "../support/store-bed.ts";
 
 test("commands of one turn leave in one write", async () => {
@@ -28,7 +28,7 @@ test("commands of one turn leave in one write", async () => {
 });
 
 test("a command to a Redis that stands still is rejected within the second, one to a Redis that is gone at once", async () => {
-  await using redis = await spawnRedis();
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const refusal = async (connection: RedisConnection, words: string): Promise<number> => {
     const askedAt = performance.now();
@@ -61,8 +61,8 @@ test("a process that stood still for longer than a command has time hears its an
   }
 });
 
-test("a write that was rejected is not made up for later", async () => {
-  await using redis = await spawnRedis();
+test.concurrent("a write that was rejected is not made up for later", async () => {
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const connection = await bed.connect("command");
   await redis.kill();
@@ -72,8 +72,8 @@ test("a write that was rejected is not made up for later", async () => {
   expect(await connection.client.get("late")).toBeNull();
 });
 
-test("a frozen Redis is found out by connections that have nothing to ask, too", async () => {
-  await using redis = await spawnRedis();
+test.concurrent("a frozen Redis is found out by connections that have nothing to ask, too", async () => {
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const connections = [await bed.connect("subscriber"), await bed.connect("blocking"), await bed.connect("command")];
   redis.freeze();
@@ -82,8 +82,8 @@ test("a frozen Redis is found out by connections that have nothing to ask, too",
   await Promise.all(connections.map((connection) => connection.ready(AbortSignal.timeout(20_000))));
 });
 
-test("an outage is logged once when it begins and once when it ends", async () => {
-  await using redis = await spawnRedis();
+test.concurrent("an outage is logged once when it begins and once when it ends", async () => {
+  await using redis = await startRedis();
   const lines: { msg: string }[] = [];
   const destination = new Writable({
     write(chunk: Buffer, _encoding, done) {
@@ -105,8 +105,8 @@ test("an outage is logged once when it begins and once when it ends", async () =
   await eventually(() => expect(lines.map(({ msg }) => msg)).toEqual(["redis is away", "redis is back"]));
 });
 
-test("a password in the URL is used, and appears in no log", async () => {
-  await using redis = await spawnRedis({ password: "hunter2" });
+test.concurrent("a password in the URL is used, and appears in no log", async () => {
+  await using redis = await startRedis({ password: "hunter2" });
   let log = "";
   const destination = new Writable({ write: (chunk: Buffer, _encoding, done) => ((log += chunk.toString()), done()) });
   const logger = createLogger({ name: "test", destination, level: "trace" });
@@ -118,8 +118,8 @@ test("a password in the URL is used, and appears in no log", async () => {
   expect(log).not.toMatch(/hunter/);
 });
 
-test("readiness names an evicting policy and full memory, and does not mind Redis being away", async () => {
-  await using redis = await spawnRedis();
+test.concurrent("readiness names an evicting policy and full memory, and does not mind Redis being away", async () => {
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const connection = await bed.connect("command");
   const health = bed.own(createRedisHealth({ redis: connection }));
@@ -141,8 +141,8 @@ test("readiness names an evicting policy and full memory, and does not mind Redi
   expect(health.reasons()).toEqual([]);
 });
 
-test("every script keeps to one slot of a Redis Cluster", async () => {
-  await using redis = await spawnRedis({ cluster: true });
+test.concurrent("every script keeps to one slot of a Redis Cluster", async () => {
+  await using redis = await startRedis({ cluster: true });
   await using bed = createStoreBed(redis.url);
   const { prefix, logger } = bed;
   const connection = await bed.connect("command");

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, inject, test } from "vitest";
 import { createKeyLimits } from "#shared/store/key-limits.ts";
 import { bestOf } from "../support/best-of.ts";
-import { spawnRedis } from "../support/spawn-redis.ts";
+import { startRedis } from "../support/redis-process.ts";
 import { eventually } from "../support/eventually.ts";
 import { callId, createStoreBed, type StoreBed } from "../support/store-bed.ts";
 
@@ -86,7 +86,7 @@ test("a key without limits asks nobody, and keys do not share", async () => {
 });
 
 test("while Redis stands still or is gone the same limits hold locally, without delay", async () => {
-  await using redis = await spawnRedis();
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const limits = await openLimits(bed);
   const admitTwo = async (key: string): Promise<number> => {
@@ -103,7 +103,7 @@ test("while Redis stands still or is gone the same limits hold locally, without 
 });
 
 test("a lease that Redis granted too late, to a call refused meanwhile, is given back", async () => {
-  await using redis = await spawnRedis();
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const limits = await openLimits(bed);
   redis.freeze();

@@ -2,7 +2,7 @@ import { expect, inject, test } from "vitest";
 import { createTargetBoard, type TargetBoard } from "#shared/store/target-board.ts";
 import type { TargetCause } from "#shared/store/target-cause.ts";
 import { bestOf } from "../support/best-of.ts";
-import { spawnRedis } from "../support/spawn-redis.ts";
+import { startRedis } from "../support/redis-process.ts";
 import { eventually } from "../support/eventually.ts";
 import { createStoreBed, type StoreBed } from "../support/store-bed.ts";
 
@@ -71,7 +71,7 @@ test("a block only extends, whoever notes it", async () => {
   expect(stateOf(await openBoard(bed)).blockedUntil).toBe(now + 60_000);
 });
 
-test("openings in a row are counted once each over all workers, and a success forgets them", async () => {
+test.concurrent("openings in a row are counted once each over all workers, and a success forgets them", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const [one, other] = [await openBoard(bed), await openBoard(bed)];
   const until = Date.now() + 3_000;
@@ -87,7 +87,7 @@ test("openings in a row are counted once each over all workers, and a success fo
   expect(stateOf(await openBoard(bed)).breakerOpenings).toBe(0);
 });
 
-test("one probe at a time over all workers, the next when it is ended or over", async () => {
+test.concurrent("one probe at a time over all workers, the next when it is ended or over", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const [one, other] = [await openBoard(bed), await openBoard(bed)];
   const taken = await Promise.all([one, other, one].map((board) => board.takeProbe(target, 60_000)));
@@ -102,8 +102,8 @@ test("one probe at a time over all workers, the next when it is ended or over", 
   await eventually(async () => expect(await winner.takeProbe(target, 60_000)).toBe(true));
 });
 
-test("without Redis a worker goes by its own knowledge, and shares it afterwards", async () => {
-  await using redis = await spawnRedis();
+test.concurrent("without Redis a worker goes by its own knowledge, and shares it afterwards", async () => {
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const [one, other] = [await openBoard(bed), await openBoard(bed)];
   const until = Date.now() + 60_000;
@@ -119,8 +119,8 @@ test("without Redis a worker goes by its own knowledge, and shares it afterwards
   await eventually(() => expect(stateOf(other).blockedUntil).toBe(until));
 });
 
-test("a probe is not held up by a Redis that stands still", async () => {
-  await using redis = await spawnRedis();
+test.concurrent("a probe is not held up by a Redis that stands still", async () => {
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const board = await openBoard(bed);
   redis.freeze();

@@ -3,7 +3,7 @@ import { createAffinityStore } from "#shared/store/affinity.ts";
 import { createTraceStore, type StoredTrace } from "#shared/store/trace-store.ts";
 import { bestOf } from "../support/best-of.ts";
 import { eventually } from "../support/eventually.ts";
-import { spawnRedis } from "../support/spawn-redis.ts";
+import { startRedis } from "../support/redis-process.ts";
 import { callId, createStoreBed, sampleOutcome, type StoreBed } from "../support/store-bed.ts";
 
 function sampleTrace(id: string, more: Partial<StoredTrace> = {}): StoredTrace {
@@ -70,7 +70,7 @@ test("an upstream id can stand in front of no call's trace", async () => {
 });
 
 test("traces are dropped and counted while Redis is away or short of memory", async () => {
-  await using redis = await spawnRedis();
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const traces = await openTraces(bed);
   const other = await bed.connect("command");
@@ -108,7 +108,7 @@ test("a conversation's and a thread's places are remembered per key", async () =
 });
 
 test("without Redis no place is known, and nothing waits or fails", async () => {
-  await using redis = await spawnRedis();
+  await using redis = await startRedis();
   await using bed = createStoreBed(redis.url);
   const store = createAffinityStore({ redis: await bed.connect("command"), prefix: bed.prefix });
   redis.freeze();

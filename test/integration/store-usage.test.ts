@@ -3,7 +3,7 @@ import type { Bill } from "#shared/messages/cost.ts";
 import { createUsageStore, type UsageStore, type UsageStoreOptions } from "#shared/store/usage-store.ts";
 import type { UsedCall } from "#shared/store/usage-tally.ts";
 import { eventually } from "../support/eventually.ts";
-import { spawnRedis } from "../support/spawn-redis.ts";
+import { startRedis } from "../support/redis-process.ts";
 import { createStoreBed, type StoreBed } from "../support/store-bed.ts";
 
 const day = "2026-11-22";
@@ -74,7 +74,7 @@ test("everything has a time to live", async () => {
 });
 
 test("what is counted while Redis is away is written, once, when it is back", async () => {
-  await using server = await spawnRedis({ appendOnly: true });
+  await using server = await startRedis({ appendOnly: true });
   await using bed = createStoreBed(server.url);
   const redis = await bed.connect("command");
   const usage = bed.own(await openUsage(bed, { redis }));
@@ -95,7 +95,7 @@ test("what is counted while Redis is away is written, once, when it is back", as
 });
 
 test("what waits is bounded, and what is beyond is told", async () => {
-  await using server = await spawnRedis();
+  await using server = await startRedis();
   await using bed = createStoreBed(server.url);
   const usage = await openUsage(bed, { mostWaiting: 3 });
   await server.kill();

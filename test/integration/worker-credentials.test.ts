@@ -1,9 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
+import { afterAll, describe, expect, inject, test } from "vitest";
 import type { VertexProviderConfig } from "#shared/config/schema.ts";
-import { startUpstream, type Exchange, type Upstream } from "../support/upstream.ts";
+import type { Exchange } from "../support/upstream.ts";
+import { useUpstream } from "../support/use-upstream.ts";
 import {
   errorOf,
   makeCall,
@@ -14,12 +15,7 @@ import {
   type WorkerHarness,
 } from "../support/worker-harness.ts";
 
-let upstream: Upstream;
-beforeAll(async () => {
-  upstream = await startUpstream();
-});
-afterAll(() => upstream.close());
-beforeEach(() => upstream.clear());
+const upstream = await useUpstream();
 
 function vertex(given: Partial<VertexProviderConfig>): VertexProviderConfig {
   const common = { headers: {}, connections: 4, threads: false, models: {} } as const;

@@ -1,71 +1,12 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
-import type { Outcome } from "#shared/messages/outcome.ts";
-import type { WorkerCall } from "#shared/messages/call.ts";
+import { describe, expect, test } from "vitest";
 import { bestOf } from "../support/best-of.ts";
 import { eventually } from "../support/eventually.ts";
-import {
-  answerHead,
-  reset,
-  stall,
-  startScriptedUpstream,
-  wholeAnswer,
-  type Script,
-  type ScriptedUpstream,
-} from "../support/scripted-upstream.ts";
-import { errorBody, messageBody } from "../support/wire-samples.ts";
-import {
-  errorOf,
-  makeCall,
-  makeContext,
-  modelName,
-  reasonsOf,
-  startWorkerHarness,
-  type HarnessOptions,
-  type WorkerHarness,
-} from "../support/worker-harness.ts";
+import { answerHead, reset, stall, wholeAnswer, type Script } from "../support/scripted-upstream.ts";
+import { counted, failing, invoke, ok, useWorkerBed } from "../support/use-worker-bed.ts";
+import { errorBody } from "../support/wire-samples.ts";
+import { errorOf, makeCall, makeContext, modelName, reasonsOf } from "../support/worker-harness.ts";
 
-let a: ScriptedUpstream;
-let b: ScriptedUpstream;
-
-beforeAll(async () => {
-  a = await startScriptedUpstream();
-  b = await startScriptedUpstream();
-});
-afterAll(async () => {
-  await a.close();
-  await b.close();
-});
-beforeEach(() => {
-  a.clear();
-  b.clear();
-  a.always(ok("from a"));
-  b.always(ok("from b"));
-});
-
-function ok(text: string, headers: Readonly<Record<string, string>> = {}): Script {
-  return wholeAnswer(200, JSON.stringify(messageBody(text)), { "request-id": "req_ok", ...headers });
-}
-
-function failing(
-  status: number,
-  sample: Parameters<typeof errorBody>[1] = {},
-  headers: Readonly<Record<string, string>> = {},
-): Script {
-  const body = JSON.stringify(errorBody(status, { requestId: "req_failed", ...sample }));
-  return wholeAnswer(status, body, { "request-id": "req_failed", ...headers });
-}
-
-function start(options: Partial<HarnessOptions> = {}): Promise<WorkerHarness> {
-  return startWorkerHarness({ providers: { a: a.url, b: b.url }, redisUrl: inject("redisUrl"), ...options });
-}
-
-function invoke(harness: WorkerHarness, call: WorkerCall = makeCall()): Promise<Outcome> {
-  return harness.handler.invoke(call, makeContext());
-}
-
-function counted(harness: WorkerHarness, name: string): Promise<string> {
-  return harness.registry.getSingleMetricAsString(`sluice_${name}`);
-}
+const { a, b, start } = await useWorkerBed();
 
 describe("failover", () => {
   const rows: readonly (readonly [string, Script, string])[] = [

@@ -1,63 +1,28 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
-import type { WorkerCall } from "#shared/messages/call.ts";
+import { describe, expect, test } from "vitest";
 import type { Outcome } from "#shared/messages/outcome.ts";
 import { bestOf } from "../support/best-of.ts";
 import { eventually } from "../support/eventually.ts";
-import {
-  stall,
-  startScriptedUpstream,
-  wholeAnswer,
-  type Script,
-  type ScriptedUpstream,
-} from "../support/scripted-upstream.ts";
-import { errorBody, messageBody } from "../support/wire-samples.ts";
+import { stall, wholeAnswer, type Script } from "../support/scripted-upstream.ts";
+import { failing, invoke, ok, useWorkerBed } from "../support/use-worker-bed.ts";
+import { messageBody } from "../support/wire-samples.ts";
 import {
   errorOf,
   makeCall,
   makeContext,
   modelName,
   reasonsOf,
-  startWorkerHarness,
   type HarnessOptions,
   type WorkerHarness,
 } from "../support/worker-harness.ts";
 
-let a: ScriptedUpstream;
-let b: ScriptedUpstream;
+const { a, b, start: startWith } = await useWorkerBed();
 
-beforeAll(async () => {
-  a = await startScriptedUpstream();
-  b = await startScriptedUpstream();
-});
-afterAll(async () => {
-  await a.close();
-  await b.close();
-});
-beforeEach(() => {
-  a.clear();
-  b.clear();
-  a.always(ok);
-  b.always(ok);
-});
+const limited = (headers: Readonly<Record<string, string>>): Script => failing(429, {}, headers);
 
-const ok: Script = wholeAnswer(200, JSON.stringify(messageBody("fine")));
-
-function failing(status: number, headers: Readonly<Record<string, string>> = {}): Script {
-  return wholeAnswer(status, JSON.stringify(errorBody(status, { requestId: "req_f" })), {
-    "request-id": "req_f",
-    ...headers,
-  });
-}
-
-const limited = (headers: Readonly<Record<string, string>>): Script => failing(429, headers);
-
+/** A worker with one provider, unless told. */
 function start(options: Partial<HarnessOptions> = {}): Promise<WorkerHarness> {
-  return startWorkerHarness({ providers: { a: a.url }, redisUrl: inject("redisUrl"), ...options });
-}
-
-function invoke(harness: WorkerHarness, call: WorkerCall = makeCall()): Promise<Outcome> {
-  return harness.handler.invoke(call, makeContext());
+  return startWith({ providers: { a: a.url }, ...options });
 }
 
 describe("rate limits", () => {
@@ -71,7 +36,7 @@ describe("rate limits", () => {
     expect(first.blockedUntil).toBeLessThanOrEqual(Date.now() + 30_000);
     expect(first.headers).toMatchObject({
       "retry-after": "30",
-      "request-id": "req_f",
+      "request-id": "req_failed",
       "anthropic-ratelimit-requests-remaining": "0",
     });
     expect(first.headers["x-should-retry"]).toBeUndefined();
@@ -138,7 +103,7 @@ describe("rate limits", () => {
     const held = new Promise<void>((resolve) => {
       answer = resolve;
     });
-    a.next([held, ...(ok as readonly Buffer[])]);
+    a.next([held, ...(ok() as readonly Buffer[])]);
     // At once: a probe has three quarters of a second.
     const calls = [invoke(harness), invoke(harness)];
     const other = await Promise.race(calls);
@@ -215,8 +180,7 @@ test.each([
   { what: "limited target", status: 429, headers: { "retry-after": "45" }, ms: 45_000 },
 ])("a $what is left alone for $ms ms", async ({ status, headers, ms }) => {
   await using harness = await start();
-  const body = JSON.stringify(errorBody(status, { requestId: "req_f" }));
-  a.next(wholeAnswer(status, body, { "request-id": "req_f", ...headers }));
+  a.next(failing(status, {}, headers));
   const before = Date.now();
   await invoke(harness);
   const { blockedUntil, outUntil } = harness.board.state("a", modelName);
@@ -254,7 +218,7 @@ describe("breakers", () => {
   test("a success in between begins anew, a 400 or a 429 changes nothing", async () => {
     await using harness = await start({ engine: { sameTargetRetries: 0 } });
     const bad = failing(500);
-    a.next(bad, bad, bad, bad, ok, bad, bad, failing(400), bad, bad);
+    a.next(bad, bad, bad, bad, ok(), bad, bad, failing(400), bad, bad);
     for (let i = 0; i < 10; i += 1) await invoke(harness);
     expect((await invoke(harness)).status).toBe(200);
     a.next(bad, bad, failing(400), bad, bad, bad);
@@ -271,7 +235,7 @@ describe("breakers", () => {
       await eventually(() => expect(harness.board.state("a", modelName).breakerUntil).toBeLessThan(Date.now()));
     };
     await halfOpen();
-    a.next([100, ...(ok as readonly Buffer[])]);
+    a.next([100, ...(ok() as readonly Buffer[])]);
     const [first, second] = await Promise.all([invoke(harness), invoke(harness)]);
     expect(new Set([first.status, second.status])).toEqual(new Set([200, 529]));
     expect(harness.board.state("a", modelName).breakerOpenings).toBe(0);

@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
+import { describe, expect, inject, test } from "vitest";
 import type { AnthropicProviderConfig } from "#shared/config/schema.ts";
+import { useUpstream } from "../support/use-upstream.ts";
 import {
   errorOf,
   makeCall,
@@ -11,16 +12,11 @@ import {
   type WorkerHarness,
 } from "../support/worker-harness.ts";
 import { messageBody } from "../support/wire-samples.ts";
-import { startUpstream, type Exchange, type Handler, type Upstream } from "../support/upstream.ts";
+import type { Exchange, Handler } from "../support/upstream.ts";
 
 // Servers that are not Anthropic's but speak its API, each with its own ways.
 
-let upstream: Upstream;
-beforeAll(async () => {
-  upstream = await startUpstream();
-});
-afterAll(() => upstream.close());
-beforeEach(() => upstream.clear());
+const upstream = await useUpstream();
 
 interface LookAlike {
   readonly name: string;

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import type { StreamLimits } from "../../services/worker/engine/stream-attempt.ts";
 import { bestOf } from "../support/best-of.ts";
 import { eventually } from "../support/eventually.ts";
 import {
@@ -14,6 +15,7 @@ import {
   type ScriptedUpstream,
   type Step,
 } from "../support/scripted-upstream.ts";
+import { useWorkerBed } from "../support/use-worker-bed.ts";
 import {
   blockStart,
   errorBody,
@@ -31,29 +33,11 @@ import {
   modelName,
   reasonsOf,
   startStream,
-  startWorkerHarness,
-  type HarnessOptions,
   type Streamed,
   type WorkerHarness,
 } from "../support/worker-harness.ts";
 
-let a: ScriptedUpstream;
-let b: ScriptedUpstream;
-
-beforeAll(async () => {
-  a = await startScriptedUpstream();
-  b = await startScriptedUpstream();
-});
-afterAll(async () => {
-  await a.close();
-  await b.close();
-});
-beforeEach(() => {
-  a.clear();
-  b.clear();
-  a.always(streamed("from a"));
-  b.always(streamed("from b"));
-});
+const { a, b, start } = await useWorkerBed(streamed);
 
 function streamed(text: string): Script {
   return [streamHead({ "request-id": "req_s" }), chunk(streamText(text)), lastChunk];
@@ -66,10 +50,6 @@ function broken(events: string, ...steps: readonly Step[]): Script {
 
 const errorEvent = (type: string, message = "sorry"): string => event("error", { error: { type, message } });
 const begun = (): string => messageStart() + blockStart() + textDelta("some");
-
-function start(options: Partial<HarnessOptions> = {}): Promise<WorkerHarness> {
-  return startWorkerHarness({ providers: { a: a.url, b: b.url }, redisUrl: inject("redisUrl"), ...options });
-}
 
 function stream(harness: WorkerHarness, more: Parameters<typeof makeCall>[0] = {}): Streamed {
   return startStream(harness, makeCall({ stream: true, ...more }));
@@ -264,22 +244,6 @@ describe("before content", () => {
     expect(sink.refused?.status).toBe(502);
   });
 
-  test("no status line in time is run once more", async () => {
-    await using harness = await start({ streams: { headersTimeoutMs: 3_000 } });
-    a.next([stall]);
-    const { sink } = await streamedWhole(harness);
-    expect(reasonsOf(sink.trailer)).toEqual(["no_status", "ok"]);
-    expect(sink.trailer?.attempts[1]).toMatchObject({ provider: "b", rerun: true });
-  });
-
-  test("the deadline bounds the time to first content", async () => {
-    await using harness = await start();
-    a.next(broken(messageStart(), stall));
-    const { sink, done } = stream(harness, { deadlineMs: 3_000 });
-    await done;
-    expect(sink.refused).toMatchObject({ status: 504, headers: { "x-should-retry": "false" } });
-  });
-
   test("limited everywhere gives the time to come again", async () => {
     await using harness = await start();
     const refusal = (retryAfter: string): Script =>
@@ -337,36 +301,6 @@ describe("after content", () => {
     expect(sink.trailer?.code).not.toBe("ok");
   });
 
-  test("silence is ended with a timeout_error, pings are no silence", async () => {
-    await using harness = await start({ streams: { idleMs: 4_000 } });
-    a.next(broken(begun(), 1_500, chunk(ping), 1_500, chunk(ping), 1_500, chunk(ping), stall));
-    const { sink } = await streamedWhole(harness);
-    expect(sink.text.match(/event: ping/g)).toHaveLength(3);
-    expect(sink.text).toContain('"type":"timeout_error"');
-    expect(sink.trailer).toMatchObject({ end: "error_event", code: "timed_out" });
-    expect(reasonsOf(sink.trailer)).toEqual(["idle"]);
-    await eventually(() => expect(a.openSockets).toBe(0));
-  });
-
-  test("a reader's own slowness is no silence of the provider", async () => {
-    await using harness = await start({ streams: { idleMs: 2_500 } });
-    a.next([streamHead(), chunk(begun()), chunk(streamEnd()), lastChunk]);
-    const { sink, done } = stream(harness);
-    sink.stopReading();
-    const startedAt = Date.now();
-    await eventually(() => expect(Date.now() - startedAt).toBeGreaterThan(3_000));
-    sink.drain();
-    await done;
-    expect(sink.trailer?.end).toBe("complete");
-  });
-
-  test("a stream has a longest time", async () => {
-    await using harness = await start({ streams: { maxStreamMs: 2_500 } });
-    a.next(broken(begun(), 1_000, chunk(ping), 1_000, chunk(ping), 1_000, chunk(ping), stall));
-    const { sink } = await streamedWhole(harness);
-    expect(sink.trailer).toMatchObject({ end: "error_event", code: "timed_out" });
-  });
-
   test("a caller that leaves ends the provider's work within a second", async () => {
     await using harness = await start();
     const leave = async (round: number): Promise<number> => {
@@ -395,5 +329,73 @@ describe("after content", () => {
     await done;
     expect(a.requests).toHaveLength(1);
     expect(b.requests).toHaveLength(0);
+  });
+});
+
+/** A worker whose first provider is one test's only. */
+interface OwnBed extends AsyncDisposable {
+  readonly provider: ScriptedUpstream;
+  readonly harness: WorkerHarness;
+}
+
+async function startAlone(streams: Partial<StreamLimits> = {}): Promise<OwnBed> {
+  const provider = await startScriptedUpstream();
+  const harness = await start({ providers: { a: provider.url, b: b.url }, streams });
+  return {
+    provider,
+    harness,
+    async [Symbol.asyncDispose]() {
+      await harness.close();
+      await provider.close();
+    },
+  };
+}
+
+// Each takes seconds: they wait side by side.
+describe.concurrent("when time is up", () => {
+  test("no status line in time is run once more", async () => {
+    await using bed = await startAlone({ headersTimeoutMs: 3_000 });
+    bed.provider.next([stall]);
+    const { sink } = await streamedWhole(bed.harness);
+    expect(reasonsOf(sink.trailer)).toEqual(["no_status", "ok"]);
+    expect(sink.trailer?.attempts[1]).toMatchObject({ provider: "b", rerun: true });
+  });
+
+  test("the deadline bounds the time to first content", async () => {
+    await using bed = await startAlone();
+    bed.provider.next(broken(messageStart(), stall));
+    const { sink, done } = stream(bed.harness, { deadlineMs: 3_000 });
+    await done;
+    expect(sink.refused).toMatchObject({ status: 504, headers: { "x-should-retry": "false" } });
+  });
+
+  test("silence is ended with a timeout_error, pings are no silence", async () => {
+    await using bed = await startAlone({ idleMs: 4_000 });
+    bed.provider.next(broken(begun(), 1_500, chunk(ping), 1_500, chunk(ping), 1_500, chunk(ping), stall));
+    const { sink } = await streamedWhole(bed.harness);
+    expect(sink.text.match(/event: ping/g)).toHaveLength(3);
+    expect(sink.text).toContain('"type":"timeout_error"');
+    expect(sink.trailer).toMatchObject({ end: "error_event", code: "timed_out" });
+    expect(reasonsOf(sink.trailer)).toEqual(["idle"]);
+    await eventually(() => expect(bed.provider.openSockets).toBe(0));
+  });
+
+  test("a reader's own slowness is no silence of the provider", async () => {
+    await using bed = await startAlone({ idleMs: 2_500 });
+    bed.provider.next([streamHead(), chunk(begun()), chunk(streamEnd()), lastChunk]);
+    const { sink, done } = stream(bed.harness);
+    sink.stopReading();
+    const startedAt = Date.now();
+    await eventually(() => expect(Date.now() - startedAt).toBeGreaterThan(3_000));
+    sink.drain();
+    await done;
+    expect(sink.trailer?.end).toBe("complete");
+  });
+
+  test("a stream has a longest time", async () => {
+    await using bed = await startAlone({ maxStreamMs: 2_500 });
+    bed.provider.next(broken(begun(), 1_000, chunk(ping), 1_000, chunk(ping), 1_000, chunk(ping), stall));
+    const { sink } = await streamedWhole(bed.harness);
+    expect(sink.trailer).toMatchObject({ end: "error_event", code: "timed_out" });
   });
 });

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
+import { describe, expect, inject, test } from "vitest";
 import type { BedrockProviderConfig, GeminiProviderConfig, OpenaiProviderConfig } from "#shared/config/schema.ts";
 import type { Outcome } from "#shared/messages/outcome.ts";
+import { useUpstream } from "../support/use-upstream.ts";
 import {
   errorOf,
   makeCall,
@@ -12,14 +13,9 @@ import {
   type WorkerHarness,
 } from "../support/worker-harness.ts";
 import { chunkFrame } from "../support/event-frames.ts";
-import { startUpstream, type Exchange, type Upstream } from "../support/upstream.ts";
+import type { Exchange } from "../support/upstream.ts";
 
-let upstream: Upstream;
-beforeAll(async () => {
-  upstream = await startUpstream();
-});
-afterAll(() => upstream.close());
-beforeEach(() => upstream.clear());
+const upstream = await useUpstream();
 
 const common = { headers: {}, connections: 4, threads: false } as const;
 const user = { role: "user", content: "hello" };

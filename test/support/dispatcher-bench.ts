@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { KeyConfig } from "#shared/config/schema.ts";
-import type { CallHead, WorkerCall } from "#shared/messages/call.ts";
+import type { WorkerCall } from "#shared/messages/call.ts";
 import type { Outcome } from "#shared/messages/outcome.ts";
 import { createJobProducer, type JobProducer } from "#shared/queue/job-producer.ts";
 import type { CallJob, Lane } from "#shared/queue/job.ts";
@@ -24,7 +24,7 @@ import { createDispatcher, type Dispatcher } from "../../services/dispatcher/dis
 import { createKeyBudgets } from "../../services/dispatcher/key-budgets.ts";
 import type { Recorders } from "../../services/dispatcher/settle.ts";
 import { freePort } from "./free-port.ts";
-import { patience } from "./store-bed.ts";
+import { callId, patience, sampleHead, sampleJob } from "./store-bed.ts";
 
 /** What stands in for a worker's engine. */
 export type Answer = (call: WorkerCall, context: CallContext) => Promise<Outcome>;
@@ -203,23 +203,10 @@ async function runJob(
 }
 
 /** A job as a gateway would write it; times are milliseconds from now. */
-export function jobOf(times: { readonly deadlineMs?: number; readonly waitMs?: number } = {}): CallJob {
+export function jobOf({ deadlineMs = 60_000, waitMs = 30_000 } = {}): CallJob {
   const now = Date.now();
-  const head: CallHead = {
-    id: `call_${randomBytes(12).toString("hex")}`,
-    operation: "messages",
-    stream: false,
-    keyId: "key:test",
-    model: "claude-opus-4-8",
-    askedModel: "claude-opus-4-8",
-    headers: { "anthropic-version": "2023-06-01" },
-    splices: { model: { start: 9, end: 26 } },
-    wishes: {},
-    acceptedAt: now,
-    deadlineAt: now + (times.deadlineMs ?? 60_000),
-    waitUntil: now + (times.waitMs ?? 30_000),
-  };
-  return { version: 1, head, body: '{"model":"claude-opus-4-8"}', replyTo: "", enqueuedAt: now };
+  const head = sampleHead(callId(), { deadlineAt: now + deadlineMs, waitUntil: now + waitMs });
+  return sampleJob(head.id, { head });
 }
 
 /** A worker's whole answer. */

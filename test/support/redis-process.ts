@@ -1,19 +1,20 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { ensureRedisBinary } from "../../services/local/ensure-redis-binary.ts";
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free-port.ts";
 
-/** A Redis server of a test's own, which it may kill, freeze and start again. */
+/** A Redis server of a test's own, set up as the services want theirs, which it may kill, freeze and start again. */
 export interface RedisProcess {
   readonly url: string;
-  readonly port: number;
   /** Resolves when it answers, with nothing in it, or what it kept. */
   start(): Promise<void>;
-  /** Resolves when the process is gone. */
+  /** Resolves when the process is gone; it leaves without a word unless told. */
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** Stops it for a while without closing its connections, and lets it go on. */
   freeze(): void;
@@ -21,16 +22,19 @@ export interface RedisProcess {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const root = join(import.meta.dirname, "../..");
-
 export interface RedisOptions {
-  /** Keeps what it was told in this folder, so that `start` finds it again. */
-  readonly dir?: string;
+  /** Keeps every write on disk, so that `start` finds it again. */
+  readonly appendOnly?: boolean;
+  /** The only node of a cluster: refuses scripts that touch several slots or undeclared keys' slots. */
+  readonly cluster?: boolean;
+  readonly password?: string;
   /** As in redis.conf, such as `64mb`. */
   readonly maxMemory?: string;
 }
 
-/** Starts a Redis on a free port, without persistence unless asked: `noeviction`, as the services want it. */
+const root = join(import.meta.dirname, "../..");
+
+/** Starts a Redis on a free port. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisProcess> {
   const binary = await ensureRedisBinary({
     dir: join(root, ".sluice"),
@@ -39,50 +43,69 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisProce
     say: (line) => process.stderr.write(`${line}\n`),
   });
   const port = await freePort();
+  const dir = await mkdtemp(join(tmpdir(), "sluice-redis-"));
+  const args = serverArguments(options, port, dir);
+  // Else 10,000 above the other one, where somebody may be.
+  if (options.cluster) args.push("--cluster-port", String(await freePort()));
   let child: ChildProcess | undefined;
-
   const redis: RedisProcess = {
-    url: `redis://127.0.0.1:${port}`,
-    port,
+    url: `redis://${options.password ? `:${options.password}@` : ""}127.0.0.1:${port}`,
     async start() {
-      child = spawn(
-        binary.command,
-        ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--daemonize", "no", ...optionWords(options)],
-        { env: { ...process.env, ...binary.env }, stdio: "ignore" },
-      );
-      await eventually(() => ping(port));
+      child = spawn(binary.command, args, { env: { ...process.env, ...binary.env }, stdio: "ignore" });
+      const login = options.password ? [`AUTH ${options.password}`] : [];
+      await eventually(async () => expectAnswer(await tell(port, [...login, "PING"]), "+PONG"));
+      if (!options.cluster) return;
+      await tell(port, ["CLUSTER ADDSLOTSRANGE 0 16383"]);
+      await eventually(async () => expectAnswer(await tell(port, ["CLUSTER INFO"]), "cluster_state:ok"));
     },
     async kill(signal = "SIGKILL") {
-      const dying = child;
-      child = undefined;
-      if (dying === undefined || dying.exitCode !== null || dying.signalCode !== null) return;
-      const gone = once(dying, "exit");
-      dying.kill("SIGCONT");
-      dying.kill(signal);
+      if (!child || child.exitCode !== null || child.signalCode !== null) return;
+      const gone = once(child, "exit");
+      child.kill("SIGCONT");
+      child.kill(signal);
       await gone;
     },
     freeze: () => void child?.kill("SIGSTOP"),
     thaw: () => void child?.kill("SIGCONT"),
-    [Symbol.asyncDispose]: () => redis.kill(),
+    async [Symbol.asyncDispose]() {
+      await redis.kill();
+      await rm(dir, { recursive: true, force: true });
+    },
   };
   await redis.start();
   return redis;
 }
 
-function optionWords({ dir, maxMemory }: RedisOptions): string[] {
-  const kept = dir === undefined ? ["--appendonly", "no"] : ["--appendonly", "yes", "--dir", dir];
-  return maxMemory === undefined ? kept : [...kept, "--maxmemory", maxMemory];
+function serverArguments(options: RedisOptions, port: number, dir: string): string[] {
+  const settings: Record<string, string> = {
+    port: String(port),
+    bind: "127.0.0.1",
+    dir,
+    save: "",
+    daemonize: "no",
+    "maxmemory-policy": "noeviction",
+    appendonly: options.appendOnly ? "yes" : "no",
+    // Written before it is answered, each time, which a killed process does not take back; only the system going down would.
+    appendfsync: "no",
+    "cluster-enabled": options.cluster ? "yes" : "no",
+    ...(options.password ? { requirepass: options.password } : {}),
+    ...(options.maxMemory ? { maxmemory: options.maxMemory } : {}),
+  };
+  return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
 }
 
-function ping(port: number): Promise<void> {
+/** What the server answers to inline commands within a moment. */
+function tell(port: number, commands: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = connect(port, "127.0.0.1", () => socket.write("PING\r\n"));
-    socket.setTimeout(1_000, () => socket.destroy(new Error("Redis does not answer")));
+    let answer = "";
+    const socket = connect(port, "127.0.0.1", () => socket.end(`${commands.join("\r\n")}\r\n`));
+    socket.setTimeout(1000, () => socket.destroy(new Error("Redis does not answer")));
+    socket.on("data", (data) => (answer += data.toString()));
     socket.once("error", reject);
-    socket.once("data", (data) => {
-      socket.destroy();
-      if (data.toString().startsWith("+PONG")) resolve();
-      else reject(new Error(`Redis answered ${data.toString()}`));
-    });
+    socket.once("close", () => resolve(answer));
   });
+}
+
+function expectAnswer(answer: string, wanted: string): void {
+  if (!answer.includes(wanted)) throw new Error(`Redis answered ${answer}`);
 }

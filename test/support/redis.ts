@@ -20,5 +20,5 @@ export async function setup(project: TestProject): Promise<void> {
 
 /** Runs once after them. */
 export async function teardown(): Promise<void> {
-  await ours?.kill();
+  await ours?.[Symbol.asyncDispose]();
 }

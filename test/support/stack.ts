@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 
 import { inject } from "vitest";
 
+import type { Endpoint } from "./clients.ts";
 import { freePort } from "./free-port.ts";
 import { createStackProcess, type Role, type StackProcess } from "./stack-process.ts";
 
@@ -28,6 +29,8 @@ export interface Stack {
   /** Where the first gateway listens. */
   readonly url: string;
   readonly urls: readonly string[];
+  /** The second gateway, with `key`. */
+  readonly other: Endpoint;
   /** Everything is allowed to `key`; `otherKey` is somebody else's; `opusKey` may use Opus only. */
   readonly key: string;
   readonly otherKey: string;
@@ -98,6 +101,7 @@ function createStack(processes: readonly StackProcess[], urls: readonly string[]
     ...keys,
     url: urls[0] ?? "",
     urls,
+    other: { url: urls[1] ?? "", key: keys.key },
     processes,
     configFile,
     get(name) {

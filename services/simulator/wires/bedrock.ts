@@ -3,10 +3,10 @@ import type { ServerResponse } from "node:http";
 
 import type { ModelInfo } from "#shared/messages/model-info.ts";
 import { createAnthropicWire } from "./anthropic/anthropic-wire.ts";
-import { asArray, asObject, type Json } from "./anthropic/messages-request.ts";
 import { awsError, bedrockDialect } from "./bedrock/bedrock-dialect.ts";
 import { parseObject, rewriteRequest } from "./rewrite-request.ts";
 import type { SimulatedRequest, Wire, WireDeps } from "./wire.ts";
+import { asArray, asObject, type Json } from "./json.ts";
 
 const pathPattern = /^\/model\/([^/]+)\/(invoke|invoke-with-response-stream|count-tokens)$/;
 const versions: Readonly<Record<string, string>> = { "bedrock-2023-05-31": "2023-06-01", "2026-10-21": "2026-10-21" };

@@ -7,10 +7,11 @@ import type { LoggedRequest } from "../request-log.ts";
 import { MarkerError, type Scenario } from "../scenario.ts";
 import { plainModel } from "../scenarios.ts";
 import { encodeChunks, encodeWhole, type GeminiHead } from "./gemini/encode-gemini-answer.ts";
-import { isJson, readGeminiRequest, type GeminiRequest } from "./gemini/gemini-request.ts";
+import { readGeminiRequest, type GeminiRequest } from "./gemini/gemini-request.ts";
 import { errorDocument, errorInfo, GoogleApiError, scenarioError } from "./gemini/google-error.ts";
 import { cacheParts, markedText, readGeminiPrompt } from "./gemini/read-gemini-prompt.ts";
 import type { SimulatedRequest, Wire, WireDeps } from "./wire.ts";
+import { isObject } from "./json.ts";
 
 /** AI Studio's path, and Vertex' for Google's own models. */
 const pathPattern =
@@ -59,7 +60,7 @@ function readCall(request: SimulatedRequest, apiKey: string, logged: LoggedReque
   } catch {
     throw new GoogleApiError(400, "Invalid JSON payload received.");
   }
-  if (!isJson(body)) throw new GoogleApiError(400, "Invalid JSON payload received.");
+  if (!isObject(body)) throw new GoogleApiError(400, "Invalid JSON payload received.");
   if (method === "streamGenerateContent" && request.query.get("alt") !== "sse")
     throw new GoogleApiError(400, "The simulator streams events only: alt=sse");
   return { method: method as Method, model, request: readGeminiRequest(body, plainModel(model)), apiKey, logged };

@@ -1,5 +1,5 @@
-import { isObject, type Json } from "./anthropic/messages-request.ts";
 import type { SimulatedRequest } from "./wire.ts";
+import { isObject, type Json } from "./json.ts";
 
 /** The key of a request, whichever way it came: a key's header, a bearer token, or who signed it. */
 export function keyOf({ headers }: SimulatedRequest): string {

@@ -3,9 +3,9 @@ import type { ServerResponse } from "node:http";
 import type { ModelInfo } from "#shared/messages/model-info.ts";
 import { createAnthropicWire } from "./anthropic/anthropic-wire.ts";
 import { ownDialect, type Dialect, type ErrorAnswer } from "./anthropic/dialect.ts";
-import type { Json } from "./anthropic/messages-request.ts";
 import { keyOf, parseObject, rewriteRequest } from "./rewrite-request.ts";
 import type { SimulatedRequest, Wire, WireDeps } from "./wire.ts";
+import type { Json } from "./json.ts";
 
 const pathPattern =
   /^\/v1\/projects\/[^/]+\/locations\/[^/]+\/publishers\/anthropic\/models\/([^/]+):(rawPredict|streamRawPredict)$/;

@@ -12,10 +12,11 @@ import { ApiError, scenarioError } from "./api-error.ts";
 import { checkRequest } from "./check-request.ts";
 import { encodeEvents, encodeMessage, frame, type MessageHead } from "./encode-answer.ts";
 import type { MessagesCall } from "./messages-call.ts";
-import { isObject, toBlocks, textOf, asArray, asObject, type MessagesRequest } from "./messages-request.ts";
+import { toBlocks, textOf, type MessagesRequest } from "./messages-request.ts";
 import type { Dialect } from "./dialect.ts";
 import { cacheParts, promptText, readPrompt } from "./read-prompt.ts";
 import { openThread, type OpenThread } from "./threads.ts";
+import { asArray, asObject, isObject } from "../json.ts";
 
 export interface MessagesDeps extends WireDeps {
   readonly models: readonly ModelInfo[];

@@ -11,8 +11,8 @@ import { answerMessages } from "./answer-messages.ts";
 import { ownDialect, type Dialect } from "./dialect.ts";
 import { listModels } from "./list-models.ts";
 import type { Account } from "./messages-call.ts";
-import { isObject, type Json } from "./messages-request.ts";
 import { accountHeaders } from "./response-headers.ts";
+import { isObject, type Json } from "../json.ts";
 
 const versions = new Set(["2023-06-01", "2026-10-21"]);
 

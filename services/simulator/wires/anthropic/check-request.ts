@@ -1,14 +1,7 @@
 import { isSigned } from "../../answer/signature.ts";
 import { ApiError } from "./api-error.ts";
-import {
-  asArray,
-  asObject,
-  isObject,
-  toBlocks,
-  type Json,
-  type Message,
-  type MessagesRequest,
-} from "./messages-request.ts";
+import { toBlocks, type Message, type MessagesRequest } from "./messages-request.ts";
+import { asArray, asObject, isObject, type Json } from "../json.ts";
 
 export interface CheckOptions {
   readonly version: string;

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 
 import type { LoggedRequest } from "../../request-log.ts";
-import type { Json } from "./messages-request.ts";
+import type { Json } from "../json.ts";
 
 /** Who calls, and under which id it is answered. */
 export interface Account {

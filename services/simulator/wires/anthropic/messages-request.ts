@@ -1,5 +1,4 @@
-/** A JSON object nobody has checked. */
-export type Json = Readonly<Record<string, unknown>>;
+import { asArray, isObject, type Json } from "../json.ts";
 
 /** The parts of a body that were checked; the rest is read where it is needed. */
 export interface MessagesRequest {
@@ -14,18 +13,6 @@ export interface MessagesRequest {
 export interface Message {
   readonly role: string;
   readonly blocks: readonly Json[];
-}
-
-export function isObject(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-export function asObject(value: unknown): Json {
-  return isObject(value) ? value : {};
-}
-
-export function asArray(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
 }
 
 /** A message's or a tool result's content as blocks. */

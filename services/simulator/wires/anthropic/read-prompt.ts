@@ -1,15 +1,7 @@
 import type { Prompt, PromptTool, ToolChoice } from "../../answer/prompt.ts";
 import type { PromptPart } from "../../answer/prompt-cache.ts";
-import {
-  asArray,
-  asObject,
-  isObject,
-  textOf,
-  toBlocks,
-  type Json,
-  type Message,
-  type MessagesRequest,
-} from "./messages-request.ts";
+import { textOf, toBlocks, type Message, type MessagesRequest } from "./messages-request.ts";
+import { asArray, asObject, isObject, type Json } from "../json.ts";
 
 /** Models that show their reasoning unless they are told to omit it; newer ones are the other way round. */
 const showsThinking = /claude-(?:3|opus-4-[1-6]|opus-4-\d{8}|sonnet-4|haiku-4)/;

@@ -2,7 +2,8 @@ import type { BoundState, StoredThread } from "../../answer/bound-state.ts";
 import { ApiError } from "./api-error.ts";
 import { threadsBeta } from "./check-request.ts";
 import type { MessagesCall } from "./messages-call.ts";
-import { asArray, asObject, type MessagesRequest } from "./messages-request.ts";
+import type { MessagesRequest } from "./messages-request.ts";
+import { asArray, asObject } from "../json.ts";
 
 /** A thread that a call begins or goes on with. */
 export interface OpenThread {

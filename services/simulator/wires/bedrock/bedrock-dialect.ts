@@ -1,7 +1,7 @@
 import { makeId } from "../../answer/ids.ts";
 import type { Dialect } from "../anthropic/dialect.ts";
-import { asObject, type Json } from "../anthropic/messages-request.ts";
 import { eventFrame } from "./event-frame.ts";
+import { asObject, type Json } from "../json.ts";
 
 /** Status and name of the exception that stands for a status of the Messages API. */
 const exceptions: Readonly<Record<number, readonly [number, string]>> = {

@@ -1,6 +1,5 @@
 import { GoogleApiError } from "./google-error.ts";
-
-type Json = Readonly<Record<string, unknown>>;
+import { asArray, asObject, isObject, type Json } from "../json.ts";
 
 /** A body whose shape was checked; `contents` are those of a count's request too. */
 export interface GeminiRequest {
@@ -40,30 +39,30 @@ function wordSet(...lines: readonly string[]): ReadonlySet<string> {
  */
 export function readGeminiRequest(body: Json, model: string): GeminiRequest {
   refuseUnknown(body, requestMembers, "");
-  const inner = isJson(body["generateContentRequest"]) ? body["generateContentRequest"] : body;
+  const inner = isObject(body["generateContentRequest"]) ? body["generateContentRequest"] : body;
   refuseUnknown(inner, requestMembers, "generate_content_request");
-  const contents = list(inner["contents"]).map(readContent);
+  const contents = asArray(inner["contents"]).map(readContent);
   if (contents.length === 0)
     throw new GoogleApiError(400, "* GenerateContentRequest.contents: contents is not specified");
   checkCalls(contents, model);
-  const generation = object(inner["generationConfig"]);
+  const generation = asObject(inner["generationConfig"]);
   refuseUnknown(generation, generationMembers, "generation_config");
   return {
     contents,
     generation,
-    system: list(object(inner["systemInstruction"])["parts"]).filter(isJson),
-    functions: list(inner["tools"])
-      .filter(isJson)
-      .flatMap((tool) => list(tool["functionDeclarations"]).filter(isJson)),
-    choice: object(object(inner["toolConfig"])["functionCallingConfig"]),
+    system: asArray(asObject(inner["systemInstruction"])["parts"]).filter(isObject),
+    functions: asArray(inner["tools"])
+      .filter(isObject)
+      .flatMap((tool) => asArray(tool["functionDeclarations"]).filter(isObject)),
+    choice: asObject(asObject(inner["toolConfig"])["functionCallingConfig"]),
   };
 }
 
 function readContent(value: unknown, index: number): GeminiContent {
-  const content = object(value);
+  const content = asObject(value);
   const { role = "user" } = content;
   if (role !== "user" && role !== "model") throw new GoogleApiError(400, "Please use a valid role: user, model.");
-  const parts = list(content["parts"]).filter(isJson);
+  const parts = asArray(content["parts"]).filter(isObject);
   if (parts.length === 0)
     throw new GoogleApiError(
       400,
@@ -111,16 +110,4 @@ function refuseUnknown(value: Json, known: ReadonlySet<string>, path: string): v
         400,
         `Invalid JSON payload received. Unknown name "${name}"${path === "" ? "" : ` at '${path}'`}: Cannot find field.`,
       );
-}
-
-export function isJson(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-export function object(value: unknown): Json {
-  return isJson(value) ? value : {};
-}
-
-export function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
 }

@@ -1,8 +1,7 @@
 import type { PromptPart } from "../../answer/prompt-cache.ts";
 import type { Prompt, ToolChoice } from "../../answer/prompt.ts";
-import { list, object, type GeminiRequest } from "./gemini-request.ts";
-
-type Json = Readonly<Record<string, unknown>>;
+import type { GeminiRequest } from "./gemini-request.ts";
+import { asArray, asObject, type Json } from "../json.ts";
 
 const usualMaxTokens = 65_536;
 
@@ -15,7 +14,7 @@ export function readGeminiPrompt(request: GeminiRequest): Prompt {
   return {
     text: textOf(turn),
     toolResults: turn.flatMap((part) =>
-      "functionResponse" in part ? [resultText(object(part["functionResponse"]))] : [],
+      "functionResponse" in part ? [resultText(asObject(part["functionResponse"]))] : [],
     ),
     tools: functions.map((declared) => ({
       name: String(declared["name"]),
@@ -23,9 +22,9 @@ export function readGeminiPrompt(request: GeminiRequest): Prompt {
     })),
     toolChoice: readChoice(choice),
     ...(format === undefined ? {} : { format }),
-    thinking: object(generation["thinkingConfig"])["includeThoughts"] === true ? "summarized" : "off",
+    thinking: asObject(generation["thinkingConfig"])["includeThoughts"] === true ? "summarized" : "off",
     maxTokens: typeof maxOutputTokens === "number" ? maxOutputTokens : usualMaxTokens,
-    stopSequences: list(generation["stopSequences"]).map(String),
+    stopSequences: asArray(generation["stopSequences"]).map(String),
   };
 }
 
@@ -55,13 +54,13 @@ function textOf(parts: readonly Json[]): string {
 }
 
 function resultText({ response }: Json): string {
-  const { output, error } = object(response);
+  const { output, error } = asObject(response);
   const told = output ?? error ?? response;
   return typeof told === "string" ? told : JSON.stringify(told);
 }
 
 function readChoice({ mode, allowedFunctionNames }: Json): ToolChoice {
-  const [name] = list(allowedFunctionNames);
+  const [name] = asArray(allowedFunctionNames);
   if (mode === "ANY") return typeof name === "string" ? { type: "tool", name } : { type: "any" };
   return { type: mode === "NONE" ? "none" : "auto" };
 }

@@ -1,8 +1,7 @@
 import { makeId } from "../../answer/ids.ts";
 import type { Answer, AnswerBlock } from "../../answer/prompt.ts";
 import type { InputUsage } from "../../answer/prompt-cache.ts";
-
-type Json = Readonly<Record<string, unknown>>;
+import type { Json } from "../json.ts";
 
 /** What goes around an answer. */
 export interface ResponseHead {

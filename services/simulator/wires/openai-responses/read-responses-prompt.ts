@@ -1,9 +1,7 @@
 import type { PromptPart } from "../../answer/prompt-cache.ts";
 import type { Prompt, ToolChoice } from "../../answer/prompt.ts";
-import { list, object } from "../openai/chat-request.ts";
 import type { ResponsesRequest } from "./responses-request.ts";
-
-type Json = Readonly<Record<string, unknown>>;
+import { asArray, asObject, type Json } from "../json.ts";
 
 const usualMaxTokens = 16_384;
 
@@ -11,7 +9,7 @@ const usualMaxTokens = 16_384;
 export function readResponsesPrompt(request: ResponsesRequest): Prompt {
   const { body, tools } = request;
   const turn = lastTurn(request);
-  const format = object(object(body["text"])["format"])["schema"];
+  const format = asObject(asObject(body["text"])["format"])["schema"];
   const maxTokens = body["max_output_tokens"];
   return {
     text: textOf(turn.filter(({ role }) => role === "user")),
@@ -19,7 +17,7 @@ export function readResponsesPrompt(request: ResponsesRequest): Prompt {
     tools: tools.map((tool) => ({ name: String(tool["name"]), schema: tool["parameters"] ?? { type: "object" } })),
     toolChoice: readChoice(body["tool_choice"]),
     ...(format === undefined ? {} : { format }),
-    thinking: readThinking(object(body["reasoning"])),
+    thinking: readThinking(asObject(body["reasoning"])),
     maxTokens: typeof maxTokens === "number" ? maxTokens : usualMaxTokens,
     stopSequences: [],
   };
@@ -59,14 +57,14 @@ function isOutput({ type }: Json): boolean {
 function textOf(items: readonly Json[]): string {
   return items
     .map(({ content, output }) => content ?? output)
-    .flatMap((parts) => (typeof parts === "string" ? [parts] : list(parts).map((part) => object(part)["text"])))
+    .flatMap((parts) => (typeof parts === "string" ? [parts] : asArray(parts).map((part) => asObject(part)["text"])))
     .filter((text) => typeof text === "string" && !text.startsWith("<system-reminder>"))
     .join("\n");
 }
 
 function readChoice(choice: unknown): ToolChoice {
   if (choice === "required") return { type: "any" };
-  const { name } = object(choice);
+  const { name } = asObject(choice);
   if (typeof name === "string") return { type: "tool", name };
   return { type: choice === "none" ? "none" : "auto" };
 }

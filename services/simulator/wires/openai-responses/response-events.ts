@@ -10,8 +10,7 @@ import {
   wholeItem,
   type ResponseHead,
 } from "./encode-response.ts";
-
-type Json = Readonly<Record<string, unknown>>;
+import type { Json } from "../json.ts";
 
 export interface ResponseEvents {
   /** The events of a streamed response. @param size tokens in one delta */

@@ -1,8 +1,6 @@
 import { isSigned } from "../../answer/signature.ts";
 import { ChatApiError } from "../openai/chat-api-error.ts";
-import { isJson, list, object } from "../openai/chat-request.ts";
-
-type Json = Readonly<Record<string, unknown>>;
+import { asArray, asObject, isObject, type Json } from "../json.ts";
 
 /** A body whose shape was checked. */
 export interface ResponsesRequest {
@@ -43,11 +41,12 @@ export function readResponsesRequest(body: Json, operation: ResponsesRequest["op
       throw new ChatApiError(400, `Unknown parameter: '${param}'.`, { param, code: "unknown_parameter" });
   const { model } = body;
   if (typeof model !== "string") throw missing("model");
-  const input = typeof body["input"] === "string" ? [textMessage(body["input"])] : list(body["input"]).filter(isJson);
+  const input =
+    typeof body["input"] === "string" ? [textMessage(body["input"])] : asArray(body["input"]).filter(isObject);
   if (input.length === 0) throw missing("input");
   for (const [index, item] of input.entries()) checkItem(item, `input[${index}]`);
   checkPairing(input);
-  const tools = list(body["tools"]).filter(isJson);
+  const tools = asArray(body["tools"]).filter(isObject);
   checkTools(body, tools);
   const most = body["max_output_tokens"];
   if (typeof most === "number" && most < fewestTokens)
@@ -91,7 +90,7 @@ function checkParts(content: unknown, known: ReadonlySet<unknown>, param: string
   if (typeof content === "string") return;
   if (!Array.isArray(content)) throw missing(param);
   for (const [index, part] of content.entries()) {
-    const { type } = object(part);
+    const { type } = asObject(part);
     if (!known.has(type)) throw badValue(type, `${param}[${index}]`);
   }
 }
@@ -107,7 +106,7 @@ function checkReasoning({ id, summary, encrypted_content: encrypted }: Json): vo
       400,
       `Item with id '${String(id)}' not found. Items are not persisted when \`store\` is set to false.`,
     );
-  const shown = list(summary).map((part) => object(part)["text"]);
+  const shown = asArray(summary).map((part) => asObject(part)["text"]);
   if (!isSigned(shown.join("\n\n"), encrypted))
     throw new ChatApiError(400, `The encrypted content for item ${String(id)} could not be verified.`, {
       code: "invalid_encrypted_content",
@@ -131,8 +130,8 @@ function checkTools(body: Json, tools: readonly Json[]): void {
     if (type !== "function") throw badValue(type, `${param}.type`);
     if (typeof name !== "string" || !toolName.test(name))
       throw new ChatApiError(400, `Invalid '${param}.name': string does not match pattern.`, { param });
-    const schema = object(parameters);
-    if (schema["type"] === "object" && !isJson(schema["properties"]))
+    const schema = asObject(parameters);
+    if (schema["type"] === "object" && !isObject(schema["properties"]))
       throw new ChatApiError(400, `Invalid schema for function '${name}': object schema missing properties.`, {
         param,
       });

@@ -1,6 +1,5 @@
 import { ChatApiError } from "./chat-api-error.ts";
-
-type Json = Readonly<Record<string, unknown>>;
+import { asArray, asObject, isObject, type Json } from "../json.ts";
 
 /** A body whose shape was checked. */
 export interface ChatRequest {
@@ -37,11 +36,11 @@ export function readChatRequest(body: Json): ChatRequest {
     if (!bodyMembers.has(name)) throw new ChatApiError(400, `Unrecognized request argument supplied: ${name}`);
   const { model } = body;
   if (typeof model !== "string") throw new ChatApiError(400, "you must provide a model parameter");
-  const messages = list(body["messages"]).filter(isJson);
+  const messages = asArray(body["messages"]).filter(isObject);
   if (messages.length === 0)
     throw new ChatApiError(400, "Missing required parameter: 'messages'.", { param: "messages" });
   checkMessages(messages);
-  const tools = list(body["tools"]).filter(isJson);
+  const tools = asArray(body["tools"]).filter(isObject);
   checkTools(body, tools);
   checkOptions(body);
   const stream = body["stream"] === true;
@@ -51,7 +50,7 @@ export function readChatRequest(body: Json): ChatRequest {
     messages,
     tools,
     stream,
-    includeUsage: object(body["stream_options"])["include_usage"] === true,
+    includeUsage: asObject(body["stream_options"])["include_usage"] === true,
   };
 }
 
@@ -82,7 +81,7 @@ function checkPairing(message: Json, open: Set<unknown>, param: string): Set<unk
     return open;
   }
   if (open.size > 0) throw unanswered([...open]);
-  const calls = list(message["tool_calls"]).filter(isJson);
+  const calls = asArray(message["tool_calls"]).filter(isObject);
   if (message["role"] === "assistant" && calls.length === 0 && isAbsent(message["content"]))
     throw new ChatApiError(400, `Invalid value for 'content': expected a string, got null.`, { param });
   for (const { id } of calls)
@@ -100,12 +99,12 @@ function unanswered(ids: readonly unknown[]): ChatApiError {
 
 function checkTools(body: Json, tools: readonly Json[]): void {
   for (const [index, tool] of tools.entries()) {
-    const fn = object(tool["function"]);
+    const fn = asObject(tool["function"]);
     const param = `tools[${index}].function`;
     if (tool["type"] !== "function" || typeof fn["name"] !== "string" || !toolName.test(fn["name"]))
       throw new ChatApiError(400, `Invalid '${param}.name': string does not match pattern.`, { param });
-    const parameters = object(fn["parameters"]);
-    if (parameters["type"] === "object" && !isJson(parameters["properties"]))
+    const parameters = asObject(fn["parameters"]);
+    if (parameters["type"] === "object" && !isObject(parameters["properties"]))
       throw new ChatApiError(400, `Invalid schema for function '${fn["name"]}': object schema missing properties.`, {
         param,
       });
@@ -116,7 +115,7 @@ function checkTools(body: Json, tools: readonly Json[]): void {
 }
 
 function checkOptions(body: Json): void {
-  if (list(body["stop"]).length > maxStops)
+  if (asArray(body["stop"]).length > maxStops)
     throw new ChatApiError(400, `Invalid 'stop': array too long. Expected an array with maximum length ${maxStops}.`);
   if (!isAbsent(body["stream_options"]) && body["stream"] !== true)
     throw new ChatApiError(400, "The 'stream_options' parameter is only allowed when 'stream' is enabled.");
@@ -126,16 +125,4 @@ function checkOptions(body: Json): void {
 
 function isAbsent(value: unknown): boolean {
   return value === undefined || value === null;
-}
-
-export function isJson(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-export function object(value: unknown): Json {
-  return isJson(value) ? value : {};
-}
-
-export function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
 }

@@ -1,6 +1,7 @@
 import type { Answer, AnswerBlock } from "../../answer/prompt.ts";
 import type { InputUsage } from "../../answer/prompt-cache.ts";
 import type { Frame } from "../../pacer.ts";
+import type { Json } from "../json.ts";
 
 /** What goes around an answer. */
 export interface ChatHead {
@@ -11,8 +12,6 @@ export interface ChatHead {
   readonly input: InputUsage;
   readonly includeUsage: boolean;
 }
-
-type Json = Readonly<Record<string, unknown>>;
 
 /** A whole completion. */
 export function encodeCompletion(head: ChatHead, answer: Answer): Json {

@@ -1,8 +1,7 @@
 import type { PromptPart } from "../../answer/prompt-cache.ts";
 import type { Prompt, ToolChoice } from "../../answer/prompt.ts";
-import { list, object, type ChatRequest } from "./chat-request.ts";
-
-type Json = Readonly<Record<string, unknown>>;
+import type { ChatRequest } from "./chat-request.ts";
+import { asArray, asObject, type Json } from "../json.ts";
 
 const usualMaxTokens = 16_384;
 
@@ -11,20 +10,20 @@ export function readChatPrompt(request: ChatRequest): Prompt {
   const { body, tools } = request;
   const turn = lastTurn(request);
   const { max_completion_tokens: newer, max_tokens: older } = body;
-  const format = object(object(body["response_format"])["json_schema"])["schema"];
+  const format = asObject(asObject(body["response_format"])["json_schema"])["schema"];
   const maxTokens = newer ?? older;
   return {
     text: textOf(turn.filter(({ role }) => role === "user")),
     toolResults: turn.filter(({ role }) => role === "tool").map((message) => textOf([message])),
     tools: tools.map((tool) => {
-      const fn = object(tool["function"]);
+      const fn = asObject(tool["function"]);
       return { name: String(fn["name"]), schema: fn["parameters"] ?? { type: "object" } };
     }),
     toolChoice: readChoice(body["tool_choice"]),
     ...(format === undefined ? {} : { format }),
     thinking: readThinking(request),
     maxTokens: typeof maxTokens === "number" ? maxTokens : usualMaxTokens,
-    stopSequences: (typeof body["stop"] === "string" ? [body["stop"]] : list(body["stop"])).map(String),
+    stopSequences: (typeof body["stop"] === "string" ? [body["stop"]] : asArray(body["stop"])).map(String),
   };
 }
 
@@ -53,7 +52,7 @@ function lastTurn({ messages }: ChatRequest): readonly Json[] {
 function textOf(messages: readonly Json[]): string {
   return messages
     .flatMap(({ content }) =>
-      typeof content === "string" ? [content] : list(content).map((part) => object(part)["text"]),
+      typeof content === "string" ? [content] : asArray(content).map((part) => asObject(part)["text"]),
     )
     .filter((text) => typeof text === "string" && !text.startsWith("<system-reminder>"))
     .join("\n");
@@ -61,7 +60,7 @@ function textOf(messages: readonly Json[]): string {
 
 function readChoice(choice: unknown): ToolChoice {
   if (choice === "required") return { type: "any" };
-  const { name } = object(object(choice)["function"]);
+  const { name } = asObject(asObject(choice)["function"]);
   if (typeof name === "string") return { type: "tool", name };
   return { type: choice === "none" ? "none" : "auto" };
 }

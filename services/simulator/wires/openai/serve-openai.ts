@@ -7,9 +7,7 @@ import type { LoggedRequest } from "../../request-log.ts";
 import { MarkerError, type Scenario } from "../../scenario.ts";
 import type { SimulatedRequest, Wire, WireDeps } from "../wire.ts";
 import { ChatApiError, errorDocument, scenarioError } from "./chat-api-error.ts";
-import { isJson } from "./chat-request.ts";
-
-type Json = Readonly<Record<string, unknown>>;
+import { isObject, type Json } from "../json.ts";
 
 /** What every API here reads out of a body. */
 interface OpenaiRequest {
@@ -69,7 +67,7 @@ function readJson({ method, path, body }: SimulatedRequest): Json {
   } catch {
     // Told below.
   }
-  if (!isJson(value)) throw new ChatApiError(400, "We could not parse the JSON body of your request.");
+  if (!isObject(value)) throw new ChatApiError(400, "We could not parse the JSON body of your request.");
   return value;
 }
 

@@ -1,3 +1,4 @@
+import { afterAll } from "vitest";
 import type { StreamSink } from "#shared/rpc/worker-server.ts";
 import { createCloseStack } from "#shared/runtime/close-stack.ts";
 import { connectRedis, type RedisConnection } from "#shared/store/connect-redis.ts";
@@ -5,8 +6,9 @@ import { createEventLog, type EventLog } from "#shared/store/event-log.ts";
 import { createLogger } from "#shared/telemetry/logger.ts";
 import { startGateway } from "../../services/gateway/start-gateway.ts";
 import { cutEvents, readStream, withoutComments } from "./event-streams.ts";
-import { ask, bedKeys, beginStream, startGatewayBed, type GatewayBed } from "./gateway-bed.ts";
+import { ask, bedKeys, beginStream, type GatewayBed } from "./gateway-bed.ts";
 import { patience } from "./store-bed.ts";
+import { useGatewayBed } from "./use-gateway-bed.ts";
 import { blockStart, messageStart } from "./wire-samples.ts";
 
 export const detach = { "x-sluice-on-disconnect": "detach" };
@@ -36,13 +38,14 @@ export interface ResumeBed {
   readonly log: EventLog;
   getEvents(id: string, query?: EventsQuery): Promise<Response>;
   startDetached(): Promise<DetachedStream>;
-  close(): Promise<void>;
 }
 
-export async function startResumeBed(events: Readonly<Record<string, unknown>> = {}): Promise<ResumeBed> {
-  const bed = await startGatewayBed({ config: { server: { ping_after: "300ms" }, events: { ttl: "20s", ...events } } });
+/** Such a bed for all tests of a file. */
+export async function useResumeBed(events: Readonly<Record<string, unknown>> = {}): Promise<ResumeBed> {
+  const bed = await useGatewayBed({ config: { server: { ping_after: "300ms" }, events: { ttl: "20s", ...events } } });
   const logger = createLogger({ name: "test", level: "silent" });
   const stack = createCloseStack(logger);
+  afterAll(() => stack.closeAll());
   const other = await startGateway(bed.config, { own: (resource) => stack.own(resource), logger, maxLagMs: Infinity });
   const { url, prefix } = bed.config.redis;
   const redis = stack.own(connectRedis(url, "command", { logger, ...patience(url) }));
@@ -58,10 +61,6 @@ export async function startResumeBed(events: Readonly<Record<string, unknown>> =
       return fetch(`${url}/v1/jobs/${id}/events`, { method, headers: { "x-api-key": key, ...last } });
     },
     startDetached: () => startDetached(bed),
-    async close() {
-      await stack.closeAll();
-      await bed.close();
-    },
   };
 }
 
