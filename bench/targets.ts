@@ -122,10 +122,10 @@ export async function startSluice(options: StackOptions): Promise<SluiceStack> {
   });
   const pinned = cpu ? { cpu } : {};
   const socket = ["--port", String(port + 1), "--unixsocket", redisSocket(options)];
-  const redisArgs = [...socket, "--save", "", "--appendonly", "yes", "--dir", redisDir];
+  const file = ["--save", "", "--appendonly", "yes", "--auto-aof-rewrite-min-size", "512mb", "--dir", redisDir];
   const memory = ["--maxmemory", "4gb", "--maxmemory-policy", "noeviction"];
   const startRedis = (): Started =>
-    start("redis", [redis.command, ...redisArgs, ...memory], { ...pinned, env: redis.env });
+    start("redis", [redis.command, ...socket, ...file, ...memory], { ...pinned, env: redis.env });
   const launches: Launch[] = [{ start: startRedis }];
   const processes = [startRedis()];
   await waitForPort(port + 1);

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Redis } from "ioredis";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { freePort } from "../support/free-port.ts";
 import { pingRedis } from "../../services/local/ping-redis.ts";
@@ -47,4 +48,15 @@ test("a given Redis that does not answer is said without its password", async ()
   const failure = provideRedis({ ...options, givenUrl });
   await expect(failure).rejects.toThrow(`The Redis at 127.0.0.1:${options.port} does not answer: `);
   await expect(failure).rejects.not.toThrow("secret");
+});
+
+test("does not rewrite its file again and again while large bodies come and go", async () => {
+  const redis = await provideRedis(options);
+  await supervisor.start(redis.child ? [redis.child] : [], 10_000);
+  const client = new Redis(redis.url);
+  const body = Buffer.alloc(1024 * 1024, "x");
+  for (let megabytes = 0; megabytes < 200; megabytes++) await client.multi().set("body", body).del("body").exec();
+  const [, rewrites] = /aof_rewrites:(\d+)/.exec(await client.info("persistence")) ?? [];
+  client.disconnect();
+  expect(rewrites).toBe("0");
 });
