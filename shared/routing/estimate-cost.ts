@@ -1,6 +1,7 @@
 import type { CallBodyFacts } from "#shared/messages/body.ts";
 import { ratesFor, type CostEstimate, type Price } from "#shared/messages/cost.ts";
 import { GatewayError } from "#shared/messages/error.ts";
+import { estimatePromptTokens } from "#shared/messages/prompt-tokens.ts";
 import type { PriceBook } from "./price-book.ts";
 
 interface PricedBody {
@@ -12,7 +13,7 @@ interface PricedBody {
   readonly at: number;
 }
 
-/** Above what a token takes in any language; pictures in base64 take far more bytes than tokens. */
+/** Above what a token takes in any language. */
 const bytesPerToken = 2;
 
 /**
@@ -22,7 +23,7 @@ const bytesPerToken = 2;
  */
 export function estimateCost(body: PricedBody, prices: PriceBook): CostEstimate {
   const { bytes, facts } = body;
-  const prompt = Math.ceil(bytes.length / bytesPerToken);
+  const prompt = estimatePromptTokens(bytes, bytesPerToken);
   const isMarked = bytes.includes('"cache_control"');
   let [amount, promptAmount] = [0, 0];
   for (const name of body.models) {

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { Prompt, PromptTool, ToolChoice } from "../../answer/prompt.ts";
 import type { PromptPart } from "../../answer/prompt-cache.ts";
 import { textOf, toBlocks, type Message, type MessagesRequest } from "./messages-request.ts";
@@ -47,7 +48,15 @@ export function cacheParts(request: MessagesRequest): PromptPart[] {
 /** A mark is no part of what is cached: it may move on from turn to turn. */
 function cacheText(block: unknown): string {
   const { cache_control: _, ...rest } = asObject(block);
-  return rest["type"] === "text" && typeof rest["text"] === "string" ? rest["text"] : JSON.stringify(rest);
+  return rest["type"] === "text" && typeof rest["text"] === "string" ? rest["text"] : JSON.stringify(rest, shorten);
+}
+
+/** A picture is worth no more than 1,568 tokens, however many bytes it has. */
+const mostDataCharacters = 1568 * 4;
+
+function shorten(name: string, value: unknown): unknown {
+  if (name !== "data" || typeof value !== "string" || value.length <= mostDataCharacters) return value;
+  return hash("sha256", value).padEnd(mostDataCharacters);
 }
 
 function lastUserTurn(messages: readonly Message[]): Json[] {
