@@ -111,7 +111,7 @@ describe("the price of a call", () => {
     expect(response.headers.get("x-sluice-cost-usd")).toBe("unknown");
     expect((await traceOf("plain", response))["cost"]).toEqual({
       usd: "unknown",
-      why: "no price of stranger is known",
+      why: "no price of stranger at one is known",
     });
   });
 
