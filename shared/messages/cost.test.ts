@@ -89,8 +89,7 @@ describe("a price that is not known says so", () => {
   });
   test("of a speed", () => {
     const cost = { unknown: "no price of haiku at home at this speed is known" };
-    for (const speed of ["fast", "constructor"])
-      expect(bill({ input_tokens: 7, speed }, "haiku").cost).toEqual(cost);
+    for (const speed of ["fast", "constructor"]) expect(bill({ input_tokens: 7, speed }, "haiku").cost).toEqual(cost);
   });
   test("of searches", () => {
     const cost = { unknown: "no price of a web search of haiku at home is known" };

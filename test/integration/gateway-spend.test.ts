@@ -278,6 +278,7 @@ describe("a budget", () => {
   test("cannot be kept for a model of no known price", async () => {
     const refused = await post("unpriced", ask({ model: "stranger" }));
     expect(refused.status).toBe(403);
+    expect(await refused.text()).toContain("models.stranger.price");
     const fallback = ask({ providerOptions: { gateway: { models: ["stranger"] } } });
     expect((await post("unpriced", fallback)).status).toBe(403);
     expect(await spentBy("unpriced")).toMatchObject({ spent_usd: 0, held_usd: 0 });
