@@ -218,6 +218,31 @@ describe("a call that no key stands behind", () => {
   });
 });
 
+describe("the log line of a refused call says which member or header was wrong, in names of ours", () => {
+  const lineOf = (id: string): object =>
+    JSON.parse(bed.lines.find((line) => line.includes(id)) ?? "{}") as Record<string, unknown>;
+  test.each<[string, unknown, Readonly<Record<string, string>>]>([
+    ["max_tokens", { model: opus, messages: [] }, {}],
+    ["messages", { model: opus, max_tokens: 1, messages: "secret" }, {}],
+    ["fallbacks.1.model", ask({ fallbacks: [{ model: opus }, { model: 7, secret: 1 }] }), {}],
+    ["providerOptions.gateway.only.0", ask({ providerOptions: { gateway: { only: [["secret"]] } } }), {}],
+    ["model", '{"model":"a","mOdel":"secret","max_tokens":1,"messages":[]}', {}],
+    ["body", '{"secret', {}],
+    ["body", "", {}],
+    ["x-sluice-max-wait", ask(), { "x-sluice-max-wait": "secret" }],
+    ["x-sluice-priority", ask(), { "x-sluice-priority": "secret" }],
+    ["x-sluice-on-disconnect", ask(), { "x-sluice-on-disconnect": "secret" }],
+    ["content-encoding", ask(), { "content-encoding": "secret" }],
+    ["idempotency-key", ask(), { "idempotency-key": "secret".repeat(100) }],
+    ["prefer", ask({ stream: true }), { prefer: "respond-async" }],
+  ])("%s", async (where, body, headers) => {
+    const { status, requestId } = await refused(body, headers);
+    expect(status).toBe(400);
+    expect(lineOf(requestId)).toMatchObject({ status: 400, code: "invalid_request", where });
+    expect(bed.lines.join("")).not.toContain("secret");
+  });
+});
+
 test("words of the prompt reach neither trace nor log", async () => {
   const { requestId } = await refused('{"model":"claude-opus-4-8","messages":["a very secret prompt');
   expect(JSON.stringify((await traceOf(requestId)).json)).not.toContain("secret");

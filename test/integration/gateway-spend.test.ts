@@ -95,6 +95,9 @@ describe("the price of a call", () => {
   test("is a header of its answer, and split in its trace", async () => {
     const response = await post("plain");
     expect(response.headers.get("x-sluice-cost-usd")).toBe(String(usageUsd));
+    const id = response.headers.get("x-sluice-request-id") ?? "none";
+    const line = JSON.parse(bed.lines.find((one) => one.includes(id)) ?? "{}") as object;
+    expect(line).toMatchObject({ msg: "call", inputTokens: 1000, outputTokens: 100, costUsd: usageUsd });
     expect((await traceOf("plain", response))["cost"]).toEqual({
       usd: usageUsd,
       input_usd: 0.005,
