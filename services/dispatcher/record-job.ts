@@ -4,6 +4,7 @@ import type { PriceBook } from "#shared/routing/price-book.ts";
 import { recordSpend, type SpendStores } from "#shared/store/record-spend.ts";
 import type { ResultStore } from "#shared/store/result-store.ts";
 import type { TraceStore } from "#shared/store/trace-store.ts";
+import { describeEnd } from "#shared/telemetry/describe-end.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import type { Recorder } from "./settle.ts";
@@ -51,7 +52,18 @@ export function createJobRecorder(deps: JobRecorderDeps): Recorder {
       });
       metrics.jobsTotal.inc({ operation, model, code });
       logger.info(
-        { callId, requestId, keyId, operation, model, status, code, ms: endedAt - acceptedAt, queueMs },
+        {
+          callId,
+          requestId,
+          keyId,
+          operation,
+          model,
+          status,
+          code,
+          ...describeEnd(outcome, bill),
+          ms: endedAt - acceptedAt,
+          queueMs,
+        },
         "job",
       );
       return result;

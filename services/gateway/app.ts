@@ -1,4 +1,5 @@
 import Fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
+import type { ServerConfig } from "#shared/config/schema.ts";
 import { GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import { createCallClock } from "./call-clock.ts";
 import { newCallId } from "./call/call-id.ts";
@@ -6,13 +7,14 @@ import { createQueuedCalls } from "./call/queued-calls.ts";
 import { createRefusalTraces } from "./call/refusal-traces.ts";
 import { serveEndpoint, type EndpointHandlers } from "./endpoint.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
-import { authenticate, registerAuthentication } from "./plugins/authenticate.ts";
+import { authenticate, registerAuthentication, type AuthenticationDeps } from "./plugins/authenticate.ts";
 import { createBodyBudget } from "./plugins/body-budget.ts";
 import { closeIdleWhileClosing } from "./plugins/close-idle.ts";
 import { registerCors } from "./plugins/cors.ts";
 import { answerBrokenHttp, registerErrors, sendError, unknownPath } from "./plugins/errors.ts";
 import { registerFrontPage } from "./plugins/front-page.ts";
 import { answerHalfClosed } from "./plugins/half-closed.ts";
+import { createRefusedCredentials } from "./plugins/refused-credentials.ts";
 import { batchRoutes, type BatchEndpoint } from "./routes/batches.ts";
 import type { Caller } from "./plugins/keyring.ts";
 import { callRoute, type CallRouteDeps } from "./routes/calls.ts";
@@ -33,7 +35,10 @@ const prefixes = [
 
 /** The HTTP front, not yet listening. It opens nothing; what it is given stays open when it closes. */
 export function buildApp(deps: GatewayDeps): FastifyInstance {
-  const app = createServer(deps);
+  const refusals = createRefusalTraces(deps.traces);
+  const refused = createRefusedCredentials({ logger: deps.logger, refusals });
+  const authentication = { keyring: deps.keyring, oidc: deps.oidc, refused };
+  const app = createServer(deps.server, authentication);
   const clock = createCallClock();
   const calls: CallRouteDeps = {
     ...deps,
@@ -41,18 +46,19 @@ export function buildApp(deps: GatewayDeps): FastifyInstance {
     turns: createTurnQueue(),
     budget: createBodyBudget(deps.server.bodyBudgetBytes),
     queued: createQueuedCalls(deps, clock),
-    refusals: createRefusalTraces(deps.traces),
+    refusals,
   };
   app.addHook("onClose", async () => {
     // Streams without a caller hold no connection that would be waited for.
     await deps.recordings.idle();
     calls.queued.close();
     clock.close();
+    refused.close();
   });
 
   registerCors(app, deps.server.corsOrigins);
   registerFrontPage(app);
-  registerAuthentication(app, deps);
+  registerAuthentication(app, authentication);
   registerErrors(app, deps.logger);
   closeIdleWhileClosing(app);
   answerHalfClosed(app);
@@ -98,16 +104,16 @@ const maxIdLength = 1024;
 /** Bodies are read by whoever needs one, after authentication: Fastify reads none. */
 const methodsWithBody = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"];
 
-function createServer(deps: GatewayDeps): FastifyInstance {
+function createServer(server: ServerConfig, authentication: AuthenticationDeps): FastifyInstance {
   const app = Fastify({
     logger: false,
     genReqId: newCallId,
     requestIdHeader: false,
-    trustProxy: typeof deps.server.trustProxy === "boolean" ? deps.server.trustProxy : [...deps.server.trustProxy],
+    trustProxy: typeof server.trustProxy === "boolean" ? server.trustProxy : [...server.trustProxy],
     return503OnClosing: false,
     keepAliveTimeout: keepAliveMs,
     // Ours ends a slow body first, with an answer; this is for what never becomes a request.
-    requestTimeout: deps.server.bodyTimeoutMs + requestMarginMs,
+    requestTimeout: server.bodyTimeoutMs + requestMarginMs,
     http: {
       headersTimeout: headersTimeoutMs,
       keepAlive: true,
@@ -121,7 +127,7 @@ function createServer(deps: GatewayDeps): FastifyInstance {
     clientErrorHandler: answerBrokenHttp,
     // A path that is no path: hooks have not run, so who asks is found out here.
     frameworkErrors: (_error, request, reply) => {
-      void whoAsks(request, deps).then((caller) =>
+      void whoAsks(request, authentication).then((caller) =>
         sendError(request, reply, caller instanceof GatewayError ? caller : unknownPath(request)),
       );
     },
@@ -134,7 +140,7 @@ function createServer(deps: GatewayDeps): FastifyInstance {
   return app;
 }
 
-async function whoAsks(request: FastifyRequest, deps: GatewayDeps): Promise<Caller | GatewayError> {
+async function whoAsks(request: FastifyRequest, deps: AuthenticationDeps): Promise<Caller | GatewayError> {
   try {
     return await authenticate(request, deps);
   } catch (reason) {

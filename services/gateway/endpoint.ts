@@ -22,16 +22,17 @@ const allMethods: readonly HTTPMethods[] = [
 export function serveEndpoint(app: FastifyInstance, path: string, handlers: EndpointHandlers): void {
   const served = new Set<string>(Object.keys(handlers));
   if (served.has("GET")) served.add("HEAD");
-  const refuse = refuseMethod([...served].join(", "));
+  const refuse = refuseMethod([...served]);
   for (const url of [path, path.replace("/v1/", "/v1/v1/")]) {
     for (const [method, handler] of Object.entries(handlers)) app.route({ method, url, handler });
     app.route({ method: allMethods.filter((method) => !served.has(method)), url, handler: refuse });
   }
 }
 
-function refuseMethod(allow: string): RouteHandlerMethod {
+function refuseMethod(allowed: readonly string[]): RouteHandlerMethod {
+  const allow = allowed.join(", ");
   return (request, reply) => {
     reply.raw.setHeader("allow", allow);
-    sendError(request, reply, wrongMethod(request));
+    sendError(request, reply, wrongMethod(request, allowed));
   };
 }

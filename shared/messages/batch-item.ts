@@ -35,7 +35,7 @@ export function readBatchItem(bytes: Buffer, index: number): BatchItem {
     return readItem(bytes, path);
   } catch (reason) {
     if (!(reason instanceof GatewayError) || reason.message.startsWith(path)) throw reason;
-    throw new GatewayError("invalid_request", `${path}: ${reason.message}`);
+    throw new GatewayError("invalid_request", `${path}: ${reason.message}`, { where: path });
   }
 }
 

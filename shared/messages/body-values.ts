@@ -14,9 +14,9 @@ export interface BodyValue extends ByteRange {
   readonly path: string;
 }
 
-/** Anthropic's way of saying that a member is wrong: `max_tokens: Field required`. */
+/** Anthropic's way of saying that a member is wrong: `max_tokens: Field required`. `path`: of names that we know. */
 export function fieldError(path: string, message: string): GatewayError {
-  return new GatewayError("invalid_request", `${path}: ${message}`);
+  return new GatewayError("invalid_request", `${path}: ${message}`, { where: path });
 }
 
 export function isNull(cursor: JsonCursor, value: ByteRange): boolean {

@@ -21,7 +21,7 @@ const prices: Readonly<Record<string, Price>> = { opus, haiku };
 function bill(usage: Readonly<Record<string, unknown>>, model = "opus"): Bill {
   const read = readUsage(usage);
   if (!read) throw new Error("no usage");
-  return billUsage(read, model, (name) => prices[name]);
+  return billUsage(read, model, { find: (name) => prices[name], describe: (name) => `${name} at home` });
 }
 
 function usdOf({ cost }: Bill): string {
@@ -84,15 +84,16 @@ describe("a price that is not known says so", () => {
   test("of a model", () => {
     expect(bill({ input_tokens: 7 }, "house")).toMatchObject({
       tokens: { input: 7 },
-      cost: { unknown: "no price of house is known" },
+      cost: { unknown: "no price of house at home is known" },
     });
   });
   test("of a speed", () => {
-    for (const speed of ["fast", "constructor"])
-      expect(bill({ input_tokens: 7, speed }, "haiku").cost).toHaveProperty("unknown");
+    const cost = { unknown: "no price of haiku at home at this speed is known" };
+    for (const speed of ["fast", "constructor"]) expect(bill({ input_tokens: 7, speed }, "haiku").cost).toEqual(cost);
   });
   test("of searches", () => {
-    expect(bill({ server_tool_use: { web_search_requests: 1 } }, "haiku").cost).toHaveProperty("unknown");
+    const cost = { unknown: "no price of a web search of haiku at home is known" };
+    expect(bill({ server_tool_use: { web_search_requests: 1 } }, "haiku").cost).toEqual(cost);
   });
 });
 
@@ -111,7 +112,7 @@ describe("iterations", () => {
 
   test("with a model of no known price leave the call without one", () => {
     const iterations = [{ type: "fallback_message", model: "stranger", input_tokens: 1 }];
-    expect(bill({ ...top, iterations }).cost).toHaveProperty("unknown");
+    expect(bill({ ...top, iterations }).cost).toEqual({ unknown: "no price of stranger at home is known" });
   });
 
   test("that are none are not looked at, and nonsense among them counts as nothing", () => {

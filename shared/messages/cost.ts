@@ -24,8 +24,13 @@ export interface Price {
   readonly webSearch?: number;
 }
 
-/** The price of a model by the name that an answer gives it; undefined when it is not known. */
-export type FindPrice = (model: string) => Price | undefined;
+/** The prices at one provider, of models by the names that its answers give them. */
+export interface PriceList {
+  /** Undefined when it is not known. */
+  find(model: string): Price | undefined;
+  /** Whose price that is, for people: `gpt-6 at openai`. */
+  describe(model: string): string;
+}
 
 /** A call's price, split over its counters, in billionths of a US dollar: whole numbers, which add up without error. */
 interface Cost {
@@ -74,14 +79,14 @@ const nanosPerRate = 1000;
  * What a call used and costs, by its final usage. Where there are `iterations` they are summed: the counters above do
  * not cover those of other models, compactions among them.
  */
-export function billUsage(usage: Usage, model: string, findPrice: FindPrice): Bill {
+export function billUsage(usage: Usage, model: string, prices: PriceList): Bill {
   const parts = partsOf(usage, model);
   const webSearches = usage.server_tool_use?.["web_search_requests"] ?? 0;
   if (parts.length === 1) {
     const part = parts[0]!;
     return {
       tokens: { ...part.tokens, webSearches },
-      cost: costOfParts(parts, { usage, model, webSearches, findPrice }),
+      cost: costOfParts(parts, { usage, model, webSearches, prices }),
     };
   }
   const tokens = { input: 0, output: 0, cacheWrite5m: 0, cacheWrite1h: 0, cacheRead: 0, webSearches };
@@ -92,7 +97,7 @@ export function billUsage(usage: Usage, model: string, findPrice: FindPrice): Bi
     tokens.cacheWrite1h += part.tokens.cacheWrite1h;
     tokens.cacheRead += part.tokens.cacheRead;
   }
-  return { tokens, cost: costOfParts(parts, { usage, model, webSearches, findPrice }) };
+  return { tokens, cost: costOfParts(parts, { usage, model, webSearches, prices }) };
 }
 
 type Counters = Omit<Tokens, "webSearches">;
@@ -136,19 +141,19 @@ interface PriceInput {
   readonly usage: Usage;
   readonly model: string;
   readonly webSearches: number;
-  readonly findPrice: FindPrice;
+  readonly prices: PriceList;
 }
 
-function costOfParts(parts: readonly Part[], { usage, model, webSearches, findPrice }: PriceInput): Bill["cost"] {
+function costOfParts(parts: readonly Part[], { usage, model, webSearches, prices }: PriceInput): Bill["cost"] {
   let input = 0;
   let output = 0;
   let cacheCreation = 0;
   let cacheRead = 0;
   for (const part of parts) {
-    const price = findPrice(part.model);
-    if (price === undefined) return { unknown: `no price of ${part.model.slice(0, 200)} is known` };
+    const price = prices.find(part.model);
+    if (price === undefined) return { unknown: `no price of ${prices.describe(part.model)} is known` };
     const factor = factorOf(price, usage);
-    if (factor === undefined) return { unknown: `no price of ${part.model.slice(0, 200)} at this speed is known` };
+    if (factor === undefined) return { unknown: `no price of ${prices.describe(part.model)} at this speed is known` };
     const { tokens } = part;
     const rates = ratesFor(price, promptTokens(tokens));
     const scale = factor * nanosPerRate;
@@ -159,8 +164,8 @@ function costOfParts(parts: readonly Part[], { usage, model, webSearches, findPr
     );
     cacheRead += Math.round(tokens.cacheRead * rates.cacheRead * scale);
   }
-  const serverTools = webSearches === 0 ? 0 : searchCost(webSearches, findPrice(model));
-  if (serverTools === undefined) return { unknown: "the price of a web search is not known" };
+  const serverTools = webSearches === 0 ? 0 : searchCost(webSearches, prices.find(model));
+  if (serverTools === undefined) return { unknown: `no price of a web search of ${prices.describe(model)} is known` };
   return {
     total: input + output + cacheCreation + cacheRead + serverTools,
     input,

@@ -47,6 +47,8 @@ export interface ErrorOptions {
   readonly shouldRetry?: boolean;
   /** `error.details`; use `error_code` values of the Messages API only, clients branch on them. */
   readonly details?: Readonly<Record<string, unknown>>;
+  /** The member's path or the header's name that is at fault, for our own log: in names of ours, never in the caller's text. */
+  readonly where?: string;
   readonly cause?: unknown;
 }
 
@@ -56,6 +58,7 @@ export class GatewayError extends Error {
   readonly retryAfterS: number | undefined;
   readonly shouldRetry: boolean | undefined;
   readonly details: Readonly<Record<string, unknown>> | undefined;
+  readonly where: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -64,6 +67,7 @@ export class GatewayError extends Error {
     this.retryAfterS = options.retryAfterS;
     this.shouldRetry = options.shouldRetry;
     this.details = options.details;
+    this.where = options.where;
   }
 
   get status(): number {

@@ -54,7 +54,8 @@ export function openJson(bytes: Buffer): JsonCursor {
 /** The 400 for bytes that are not JSON at `position`. Says where, never what: prompts do not belong in error messages. */
 export function malformed(bytes: Buffer, position: number): GatewayError {
   const what = position < bytes.length ? "unexpected character" : "it ends too early,";
-  return new GatewayError("invalid_request", `The request body is not valid JSON: ${what} at byte ${position}.`);
+  const message = `The request body is not valid JSON: ${what} at byte ${position}.`;
+  return new GatewayError("invalid_request", message, { where: "body" });
 }
 
 export function skipWhitespace(bytes: Buffer, start: number): number {
@@ -120,6 +121,7 @@ export function tooDeep(position: number): GatewayError {
   return new GatewayError(
     "invalid_request",
     `The request body is nested deeper than ${maxDepth} levels at byte ${position}.`,
+    { where: "body" },
   );
 }
 

@@ -50,7 +50,7 @@ const noTools: ReadonlyMap<number, ToolWithModel> = new Map();
  * @throws GatewayError `invalid_request`: not UTF-8, not JSON, not an object, too deep, a member of ours doubled.
  */
 export function scanBody(bytes: Buffer): ScannedBody {
-  if (!isUtf8(bytes)) throw new GatewayError("invalid_request", "The request body is not valid UTF-8.");
+  if (!isUtf8(bytes)) throw badBody("The request body is not valid UTF-8.");
   const cursor = openJson(bytes);
   let firstMessage: ByteRange | undefined;
   let firstSystemBlock: ByteRange | undefined;
@@ -76,15 +76,20 @@ export function scanBody(bytes: Buffer): ScannedBody {
 
 /** The 400 for a member that readers might take differently. `path` is the member's. */
 export function doubledMember(path: string): GatewayError {
-  return new GatewayError("invalid_request", `${path}: Member appears more than once, perhaps in another letter case`);
+  const message = `${path}: Member appears more than once, perhaps in another letter case`;
+  return new GatewayError("invalid_request", message, { where: path });
+}
+
+function badBody(message: string): GatewayError {
+  return new GatewayError("invalid_request", message, { where: "body" });
 }
 
 /** JSON of another kind, or no JSON at all. */
 function notAnObject(cursor: JsonCursor, start: number): GatewayError {
-  if (cursor.bytes.length === 0) return new GatewayError("invalid_request", "The request body is empty.");
+  if (cursor.bytes.length === 0) return badBody("The request body is empty.");
   const rest = skipWhitespace(cursor.bytes, skipValue(cursor, start));
   if (rest < cursor.bytes.length) return malformed(cursor.bytes, rest);
-  return new GatewayError("invalid_request", "The request body should be a JSON object.");
+  return badBody("The request body should be a JSON object.");
 }
 
 function scanFirst(cursor: JsonCursor, open: number, note: (range: ByteRange) => void): number {

@@ -13,5 +13,8 @@ export function billCall(
 ): Bill | undefined {
   const { usage, provider } = facts;
   if (usage === undefined) return undefined;
-  return billUsage(usage, facts.model ?? model, (name) => prices.find(name, provider, at));
+  return billUsage(usage, facts.model ?? model, {
+    find: (name) => prices.find(name, provider, at),
+    describe: (name) => prices.describe(name, provider),
+  });
 }

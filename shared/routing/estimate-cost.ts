@@ -46,6 +46,10 @@ function factorOf({ geo, speed }: Price, bytes: Buffer): number {
 }
 
 function unpriced(model: string): GatewayError {
-  const name = JSON.stringify(model.slice(0, 200));
-  return new GatewayError("forbidden", `This key has a budget, and no price of the model ${name} is known.`);
+  const name = model.slice(0, 200);
+  const wayOut = `whoever runs this gateway can set models.${name}.price in its config`;
+  return new GatewayError(
+    "forbidden",
+    `This key has a budget, and no price of the model ${JSON.stringify(name)} is known: ${wayOut}.`,
+  );
 }

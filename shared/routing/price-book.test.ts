@@ -100,3 +100,15 @@ describe("where another family's model serves", () => {
     expect([input(book, "vendor"), input(book, "openai")]).toEqual([1, 1]);
   });
 });
+
+test("whose price it is: the model that serves at the provider, under its own name where it is of another family", () => {
+  const routes = [
+    { provider: "openai", model: "gpt-6" },
+    { provider: "vertex-eu", model: "claude-opus-5@1" },
+  ];
+  const book = bookOf({ "claude-opus-5": { aliases: ["mine"], routes, claude: true } });
+  expect(book.describe("mine", "openai")).toBe("gpt-6 at openai");
+  expect(book.describe("mine", "vertex-eu")).toBe("claude-opus-5 at vertex-eu");
+  expect(book.describe("mine", undefined)).toBe("claude-opus-5");
+  expect(book.describe("x".repeat(300), "openai")).toBe(`${"x".repeat(200)} at openai`);
+});

@@ -10,7 +10,12 @@ export interface PriceBook {
    * of its targets if no provider is named. Undefined when it is not known.
    */
   find(model: string, provider: string | undefined, at: number): Price | undefined;
+  /** Whose price that is, for people: the model that serves there, and the provider. */
+  describe(model: string, provider: string | undefined): string;
 }
+
+/** What an answer says of itself may be of any length. */
+const longestName = 200;
 
 /** Regional and multi-region endpoints of the clouds cost so much more than their global ones. */
 const regionalFactor = 1.1;
@@ -26,30 +31,32 @@ export function createPriceBook(catalogue: Catalogue, providers: SluiceConfig["p
   return {
     find(name, provider, at) {
       const asked = catalogue.find(name);
-      const model = asked && servedModel(asked, { provider, catalogue, providers });
+      const stranger = asked && findStranger(asked, { provider, providers });
+      const model = stranger === undefined ? asked : catalogue.find(stranger);
       if (model === undefined) return undefined;
       const dearer = regional.get(model);
       const isDearer = dearer !== undefined && (provider === undefined || dearer.providers.has(provider));
       return priceAt(isDearer ? dearer.prices : model.prices, at);
+    },
+    describe(name, provider) {
+      const asked = catalogue.find(name);
+      const served = asked ? (findStranger(asked, { provider, providers }) ?? asked.name) : name;
+      return `${served.slice(0, longestName)}${provider === undefined ? "" : ` at ${provider}`}`;
     },
   };
 }
 
 interface Surroundings {
   readonly provider: string | undefined;
-  readonly catalogue: Catalogue;
   readonly providers: SluiceConfig["providers"];
 }
 
-/** The model whose price a provider's answer has: of another family's it is the catalogue's entry for it, if there is one. */
-function servedModel(
-  model: CatalogueModel,
-  { provider, catalogue, providers }: Surroundings,
-): CatalogueModel | undefined {
+/** The upstream id of the model of another family that a provider serves in the place of this one; it has its own price. */
+function findStranger(model: CatalogueModel, { provider, providers }: Surroundings): string | undefined {
   const target = provider === undefined ? undefined : model.targets.find((one) => one.provider === provider);
   if (target === undefined || model.hasOwnPrice || !isStranger(target.model, model, providers[target.provider]))
-    return model;
-  return catalogue.find(target.model);
+    return undefined;
+  return target.model;
 }
 
 /** Whether an upstream id is of a model that is no Claude. The clouds' ids of Claude may be anything. */

@@ -42,6 +42,11 @@ export const metricTable = {
     help: "Calls refused by their key's own limit: rpm, concurrent.",
     labels: ["limit"],
   },
+  credentialsRefusedTotal: {
+    kind: "counter",
+    help: "Requests without a valid credential: missing, unknown, expired, disabled, oidc, oidc_away (issuer unreachable).",
+    labels: ["reason"],
+  },
   callersGoneTotal: {
     kind: "counter",
     help: "Calls whose caller left before the end.",

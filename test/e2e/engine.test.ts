@@ -102,6 +102,9 @@ describe("429", () => {
       expect(retryAfter).toBeGreaterThan(5);
       expect(retryAfter).toBeLessThanOrEqual(20);
       expect(answer.headers.get("x-should-retry")).toBeNull();
+      // The gateway's own word, however many were asked for it: no provider has answered.
+      expect(answer.headers.get("x-sluice-attempts")).toBe(stream ? "0" : "2");
+      for (const name of ["x-sluice-provider", "x-sluice-model"]) expect(answer.headers.get(name)).toBeNull();
     }
     expect(asked()).toEqual(["1", "2"]);
   });

@@ -138,13 +138,13 @@ describe("the model", () => {
     expect(refusal(await ask("claude-nobody"))).toMatchObject({
       status: 404,
       type: "not_found_error",
-      message: "model: claude-nobody",
+      message: "model: claude-nobody (GET /v1/models lists what this key may use)",
     });
     for (const prefix of ["/anthropic", "/ai-gateway/anthropic"]) {
       expect(refusal(await ask("claude-nobody", `${prefix}/v1/messages`))).toMatchObject({
         status: 400,
         type: "invalid_request_error",
-        message: 'unknown model "claude-nobody"',
+        message: 'unknown model "claude-nobody" (GET /v1/models lists what this key may use)',
       });
       expect(refusal(await ask("gpt-oss", `${prefix}/v1/messages`))).toMatchObject({
         status: 400,

@@ -172,7 +172,8 @@ describe("Prefer: respond-async", () => {
     await expect
       .poll(async () => (await get(stack, `/v1/requests/${callId}`)).json)
       .toMatchObject({ id: callId, status: 200, code: "ok", attempts: [{ provider: "one", status: 200 }] });
-    const line = new RegExp(`dispatcher \\| .*"callId":"${callId}".*"msg":"job"`);
+    const facts = '"provider":"one","attempts":1,"reason":"ok","inputTokens":12,"outputTokens":7,"costUsd":0.000235';
+    const line = new RegExp(`dispatcher \\| .*"callId":"${callId}".*${facts}.*"msg":"job"`);
     await expect.poll(() => stack.log()).toMatch(line);
     expect(stack.log()).not.toContain("echo: traced");
   });

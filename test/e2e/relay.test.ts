@@ -287,7 +287,7 @@ describe("paths that clients really use", () => {
     const one = await get(stack, "/v1/models/anthropic%2Fclaude-opus-4.8");
     expect(one.json).toMatchObject({ id: "claude-opus-4-8", type: "model" });
     expect((await get(stack, "/v1/models/claude-nobody")).json).toMatchObject({
-      error: { type: "not_found_error", message: "model: claude-nobody" },
+      error: { type: "not_found_error", message: "model: claude-nobody (GET /v1/models lists what this key may use)" },
     });
   });
 });

@@ -63,7 +63,7 @@ test.each([false, true])(
     ).toBe(true);
     expect(trace.notes).toContain("dropped: anthropic-beta context-1m-2025-08-07");
     // What gpt-6 costs is nowhere said.
-    expect(trace.cost).toEqual({ usd: "unknown", why: "no price of claude-sonnet-5-5 is known" });
+    expect(trace.cost).toEqual({ usd: "unknown", why: "no price of gpt-6 at openai is known" });
   },
 );
 

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWTPayload } from "jose";
 import { afterAll, expect, test } from "vitest";
 
+import { metrics } from "#shared/telemetry/metrics.ts";
 import { ask, bedKeys, wholeOutcome } from "../support/gateway-bed.ts";
 import { useGatewayBed } from "../support/use-gateway-bed.ts";
 import { messageBody } from "../support/wire-samples.ts";
@@ -64,6 +65,11 @@ function sign(payload: JWTPayload, options: TokenOptions = {}): Promise<string> 
 const post = (token: string, body: object = ask(), more: Record<string, string> = {}): Promise<Response> =>
   bed.post("/v1/messages", body, { "x-api-key": "", authorization: `Bearer ${token}`, ...more });
 
+async function refusedBecause(reason: string): Promise<number> {
+  const { values } = await metrics.credentialsRefusedTotal.get();
+  return values.find(({ labels }) => labels.reason === reason)?.value ?? 0;
+}
+
 test("a token of a configured issuer is its subject's", async () => {
   expect((await post(await sign(claims))).status).toBe(200);
   expect(bed.calls.at(-1)?.head.keyId).toBe("oidc:ci:repo:acme/widgets:main");
@@ -104,9 +110,13 @@ test.each<[string, JWTPayload, TokenOptions]>([
   ["that is not valid yet", claims, { notBefore: "10m" }],
   ["of an issuer nobody configured", claims, { issuer: "https://elsewhere.example" }],
 ])("a token %s is a 401", async (_name, payload, options) => {
+  const reason = options.issuer === undefined ? "oidc" : "unknown";
+  const before = await refusedBecause(reason);
   const response = await post(await sign(payload, options));
   expect(response.status).toBe(401);
   expect(await response.json()).toMatchObject({ error: { type: "authentication_error" } });
+  expect(await refusedBecause(reason)).toBe(before + 1);
+  expect(bed.lines.join("")).toContain(`"reason":"${reason}"`);
 });
 
 test("a token that somebody else signed is a 401", async () => {
@@ -138,6 +148,7 @@ test("an API key beats a token even when the key is wrong", async () => {
 test("a token whose issuer cannot be reached is a 529, to be tried again", async () => {
   const response = await post(await sign(claims, { issuer: "http://127.0.0.1:1" }));
   expect([response.status, response.headers.get("retry-after")]).toEqual([529, "1"]);
+  expect(await refusedBecause("oidc_away")).toBe(1);
 });
 
 test("a wrong token on a path that is no path is a 401, and the gateway goes on", async () => {

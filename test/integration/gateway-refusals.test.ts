@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { metrics } from "#shared/telemetry/metrics.ts";
 import { useGatewayBed } from "../support/use-gateway-bed.ts";
 import { messageBody } from "../support/wire-samples.ts";
 import { answerWhole, ask, wholeOutcome } from "../support/gateway-bed.ts";
@@ -16,6 +17,8 @@ const bed = await useGatewayBed({
       { name: "single", key: "sk-single", limits: { concurrent: 1 } },
       { name: "poor", key: "sk-poor", budget: { usd: 0.000001, per: "month" } },
       { name: "flooding", key: "sk-flooding" },
+      { name: "expired", key: "sk-expired-1", expires_at: "2020-01-01T00:00:00Z" },
+      { name: "disabled", key: "sk-disabled-1", disabled: true },
     ],
   },
 });
@@ -157,11 +160,87 @@ test("another key sees nothing of it", async () => {
   expect((await traceOf(requestId, "sk-other")).status).toBe(404);
 });
 
-test("whoever is nobody leaves nothing", async () => {
-  const stranger = await refused("{", { "x-api-key": "wrong" });
-  const known = await refused("{");
-  expect((await traceOf(known.requestId)).status).toBe(200);
-  expect((await traceOf(stranger.requestId)).status).toBe(404);
+describe("a call that no key stands behind", () => {
+  const cases: readonly [string, Readonly<Record<string, string>>, object][] = [
+    ["missing", { "x-api-key": "" }, {}],
+    ["unknown", { "x-api-key": "sk-unknown-1" }, { header: "x-api-key" }],
+    ["unknown", { "x-api-key": "", authorization: "Bearer sk-unknown-2" }, { header: "authorization" }],
+    ["expired", { "x-api-key": "sk-expired-1" }, { keyId: "key:expired", header: "x-api-key" }],
+    ["disabled", { "x-api-key": "sk-disabled-1" }, { keyId: "key:disabled", header: "x-api-key" }],
+  ];
+  const isRefusal = (reason: string) => (line: string) =>
+    line.includes('"credential refused"') && line.includes(`"reason":"${reason}"`);
+  const counted = async (reason: string): Promise<number> => {
+    const { values } = await metrics.credentialsRefusedTotal.get();
+    return values.find(({ labels }) => labels.reason === reason)?.value ?? 0;
+  };
+
+  test.each(cases)(
+    "%s: has a trace for whoever has its id and a key, a line and a count",
+    async (reason, headers, known) => {
+      const before = await counted(reason);
+      const answer = await refused(ask(), headers);
+      expect(answer.status).toBe(401);
+      const facts = { operation: "messages", status: 401, code: "unauthenticated", error: answer.error, ...unread };
+      for (const key of ["sk-plain", "sk-other"])
+        expect(await traceOf(answer.requestId, key)).toMatchObject({ status: 200, json: facts });
+      expect(await counted(reason)).toBe(before + 1);
+      const lines = bed.lines.filter(isRefusal(reason)).map((line) => JSON.parse(line) as object);
+      // The second of a reason waits for its line.
+      if ("keyId" in known || reason === "missing")
+        expect(lines).toEqual([expect.objectContaining({ ...known, count: 1 })]);
+      else expect(lines).toHaveLength(1);
+    },
+  );
+
+  test("of a credential nothing is told, not even how it begins", async () => {
+    for (const [, headers] of cases) await refused(ask(), headers);
+    expect(bed.lines.join("")).not.toMatch(/sk-(?:unknown|expired|disabled)/);
+  });
+
+  test("what was no call is counted and logged only, on a path that is no path too", async () => {
+    const before = await counted("unknown");
+    const headers = { "x-api-key": "sk-unknown-3" };
+    const models = await fetch(`${bed.url}/v1/models`, { headers });
+    const nothing = await fetch(`${bed.url}/%zz`, { method: "POST", headers });
+    expect([models.status, nothing.status]).toEqual([401, 401]);
+    expect(await counted("unknown")).toBe(before + 2);
+    expect((await traceOf(models.headers.get("request-id") ?? "")).status).toBe(404);
+  });
+
+  test("of a flood of them a minute's worth is kept, and keys' traces as before", async () => {
+    const flood: Refused[] = [];
+    for (let call = 0; call < 100; call++) flood.push(await refused("{", { "x-api-key": "sk-unknown-4" }));
+    const last = await refused("{");
+    expect((await traceOf(last.requestId)).status).toBe(200);
+    expect(await bed.traces.get("nobody", flood[99]?.requestId ?? "")).toBeUndefined();
+    expect(bed.lines.filter(isRefusal("unknown")).length).toBeLessThan(10);
+  });
+});
+
+describe("the log line of a refused call says which member or header was wrong, in names of ours", () => {
+  const lineOf = (id: string): object =>
+    JSON.parse(bed.lines.find((line) => line.includes(id)) ?? "{}") as Record<string, unknown>;
+  test.each<[string, unknown, Readonly<Record<string, string>>]>([
+    ["max_tokens", { model: opus, messages: [] }, {}],
+    ["messages", { model: opus, max_tokens: 1, messages: "secret" }, {}],
+    ["fallbacks.1.model", ask({ fallbacks: [{ model: opus }, { model: 7, secret: 1 }] }), {}],
+    ["providerOptions.gateway.only.0", ask({ providerOptions: { gateway: { only: [["secret"]] } } }), {}],
+    ["model", '{"model":"a","mOdel":"secret","max_tokens":1,"messages":[]}', {}],
+    ["body", '{"secret', {}],
+    ["body", "", {}],
+    ["x-sluice-max-wait", ask(), { "x-sluice-max-wait": "secret" }],
+    ["x-sluice-priority", ask(), { "x-sluice-priority": "secret" }],
+    ["x-sluice-on-disconnect", ask(), { "x-sluice-on-disconnect": "secret" }],
+    ["content-encoding", ask(), { "content-encoding": "secret" }],
+    ["idempotency-key", ask(), { "idempotency-key": "secret".repeat(100) }],
+    ["prefer", ask({ stream: true }), { prefer: "respond-async" }],
+  ])("%s", async (where, body, headers) => {
+    const { status, requestId } = await refused(body, headers);
+    expect(status).toBe(400);
+    expect(lineOf(requestId)).toMatchObject({ status: 400, code: "invalid_request", where });
+    expect(bed.lines.join("")).not.toContain("secret");
+  });
 });
 
 test("words of the prompt reach neither trace nor log", async () => {

@@ -95,6 +95,9 @@ describe("the price of a call", () => {
   test("is a header of its answer, and split in its trace", async () => {
     const response = await post("plain");
     expect(response.headers.get("x-sluice-cost-usd")).toBe(String(usageUsd));
+    const id = response.headers.get("x-sluice-request-id") ?? "none";
+    const line = JSON.parse(bed.lines.find((one) => one.includes(id)) ?? "{}") as object;
+    expect(line).toMatchObject({ msg: "call", inputTokens: 1000, outputTokens: 100, costUsd: usageUsd });
     expect((await traceOf("plain", response))["cost"]).toEqual({
       usd: usageUsd,
       input_usd: 0.005,
@@ -111,7 +114,7 @@ describe("the price of a call", () => {
     expect(response.headers.get("x-sluice-cost-usd")).toBe("unknown");
     expect((await traceOf("plain", response))["cost"]).toEqual({
       usd: "unknown",
-      why: "no price of stranger is known",
+      why: "no price of stranger at one is known",
     });
   });
 
@@ -278,6 +281,7 @@ describe("a budget", () => {
   test("cannot be kept for a model of no known price", async () => {
     const refused = await post("unpriced", ask({ model: "stranger" }));
     expect(refused.status).toBe(403);
+    expect(await refused.text()).toContain("models.stranger.price");
     const fallback = ask({ providerOptions: { gateway: { models: ["stranger"] } } });
     expect((await post("unpriced", fallback)).status).toBe(403);
     expect(await spentBy("unpriced")).toMatchObject({ spent_usd: 0, held_usd: 0 });

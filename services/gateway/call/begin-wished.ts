@@ -29,7 +29,9 @@ export async function beginWished(call: OpenCall, wishes: CallWishes, deps: Begi
   const begin = { call, wishes, deps };
   try {
     if (wishes.preference && call.head.stream)
-      throw new GatewayError("invalid_request", "prefer: a stream cannot be answered later; leave out `stream`.");
+      throw new GatewayError("invalid_request", "prefer: a stream cannot be answered later; leave out `stream`.", {
+        where: "prefer",
+      });
     if (wishes.idempotencyKey !== undefined) await beginClaimed(begin, wishes.idempotencyKey);
     else if (wishes.preference) await makeJob(begin, wishes.preference);
     else if (call.head.stream) new StreamedCall(call, deps).start();

@@ -33,6 +33,8 @@ function readDeadlineMs(header: string | string[] | undefined): number {
 function readWaitMs(text: string): number {
   const [, amount, unit] = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|m)?\s*$/.exec(text) ?? [];
   if (amount === undefined)
-    throw new GatewayError("invalid_request", "x-sluice-max-wait: a number of seconds or a duration such as `30s`.");
+    throw new GatewayError("invalid_request", "x-sluice-max-wait: a number of seconds or a duration such as `30s`.", {
+      where: "x-sluice-max-wait",
+    });
   return Number(amount) * unitsMs[(unit ?? "s") as keyof typeof unitsMs];
 }

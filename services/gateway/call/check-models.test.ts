@@ -45,6 +45,8 @@ function refusal(asked: Asked, rules: Partial<ModelRules> = {}): GatewayError {
   throw new Error("was not refused");
 }
 
+/** What is told when no name is near. */
+const list = " (GET /v1/models lists what this key may use)";
 const limited = { caller: { keyId: "key:a", models: ["other-*"] } };
 
 test("a model is found by any of its names", () => {
@@ -56,7 +58,7 @@ describe("everywhere", () => {
     expect(refusal({ model: "gpt-9" })).toMatchObject({
       status: 404,
       type: "not_found_error",
-      message: "model: gpt-9",
+      message: `model: gpt-9${list}`,
     });
   });
 
@@ -72,7 +74,7 @@ describe("under the Claude-only prefixes", () => {
   test("an unknown model is a 400", () => {
     expect(refusal({ model: "gpt-9" }, { claudeOnly: true })).toMatchObject({
       status: 400,
-      message: 'unknown model "gpt-9"',
+      message: `unknown model "gpt-9"${list}`,
     });
   });
 
@@ -95,8 +97,8 @@ describe("a name near to one that may be used is told", () => {
   });
 
   test("a model that the key may not use is not, by no name of it", () => {
-    expect(near("claude-opus-4-9", limited)).toBe("model: claude-opus-4-9");
-    expect(near("anthropic/claude-opus-4.9", limited)).toBe("model: anthropic/claude-opus-4.9");
+    expect(near("claude-opus-4-9", limited)).toBe(`model: claude-opus-4-9${list}`);
+    expect(near("anthropic/claude-opus-4.9", limited)).toBe(`model: anthropic/claude-opus-4.9${list}`);
     expect(near("other-2", limited)).toBe("model: other-2 (did you mean `other-1`?)");
   });
 
@@ -104,7 +106,7 @@ describe("a name near to one that may be used is told", () => {
     expect(near("claude-opus-4-9", { claudeOnly: true })).toBe(
       'unknown model "claude-opus-4-9" (did you mean `claude-opus-4-8`?)',
     );
-    expect(near("other-2", { claudeOnly: true })).toBe('unknown model "other-2"');
+    expect(near("other-2", { claudeOnly: true })).toBe(`unknown model "other-2"${list}`);
   });
 
   test("a name as long as a body is not compared", () => {
@@ -140,6 +142,6 @@ describe("models named beside the first", () => {
   });
 
   test("a wished model nobody knows is a 404: it is ours to find", () => {
-    expect(refusal({ wishes: ["gpt-9"] })).toMatchObject({ status: 404, message: "model: gpt-9" });
+    expect(refusal({ wishes: ["gpt-9"] })).toMatchObject({ status: 404, message: `model: gpt-9${list}` });
   });
 });

@@ -9,6 +9,7 @@ import type { ModelRules } from "./model-rules.ts";
 type NamedModels = Pick<CallBodyFacts, "model" | "otherModels" | "wishes">;
 
 const longestName = 200;
+const modelList = " (GET /v1/models lists what this key may use)";
 
 /** The model a call asks for. Throws when it, or any other model the body names, is not for this caller here. */
 export function checkModels(facts: NamedModels, rules: ModelRules): CatalogueModel {
@@ -22,9 +23,9 @@ export function findModel(name: string, rules: ModelRules): CatalogueModel {
   const { catalogue, caller, claudeOnly } = rules;
   const model = catalogue.find(name);
   if (model === undefined) {
-    const guess = guessModel(name, rules);
-    if (claudeOnly) throw new GatewayError("invalid_request", `unknown model ${quote(name)}${guess}`);
-    throw new GatewayError("not_found", `model: ${shorten(name)}${guess}`);
+    const wayOut = guessModel(name, rules) || modelList;
+    if (claudeOnly) throw new GatewayError("invalid_request", `unknown model ${quote(name)}${wayOut}`);
+    throw new GatewayError("not_found", `model: ${shorten(name)}${wayOut}`);
   }
   if (claudeOnly && !model.claude)
     throw new GatewayError("invalid_request", `model ${quote(name)} is not available on this endpoint`);

@@ -9,7 +9,9 @@ export function readIdempotencyKey(headers: IncomingHttpHeaders): string | undef
   const key = (Array.isArray(value) ? value.join(", ") : value)?.trim();
   if (key === undefined || key === "") return undefined;
   if (key.length > longestKey)
-    throw new GatewayError("invalid_request", `idempotency-key: at most ${longestKey} characters.`);
+    throw new GatewayError("invalid_request", `idempotency-key: at most ${longestKey} characters.`, {
+      where: "idempotency-key",
+    });
   return key;
 }
 

@@ -7,6 +7,7 @@ import type { Hold } from "#shared/store/budget-store.ts";
 import type { Claim } from "#shared/store/claim-store.ts";
 import { recordSpend } from "#shared/store/record-spend.ts";
 import type { StoredTrace } from "#shared/store/trace-store.ts";
+import { describeEnd } from "#shared/telemetry/describe-end.ts";
 import { callMetrics, type CallMetrics } from "#shared/telemetry/call-metrics.ts";
 import { metrics } from "#shared/telemetry/metrics.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
@@ -23,6 +24,8 @@ export interface CallEnd {
   readonly isFree?: boolean;
   /** What it was told when the gateway refused it. */
   readonly error?: StoredTrace["error"];
+  /** Which member or header that was about, in names of ours. */
+  readonly where?: string | undefined;
   /** It goes on without its caller: what it costs is told by a later `end`. */
   readonly goesOn?: boolean;
 }
@@ -183,11 +186,8 @@ export class OpenCall {
         model: head.model,
         status: end.status,
         code: facts.code,
-        provider: facts.provider,
-        attempts: facts.attempts.length,
-        reason: facts.attempts.at(-1)?.reason,
-        inputTokens: facts.usage?.input_tokens,
-        outputTokens: facts.usage?.output_tokens,
+        where: end.where,
+        ...describeEnd(facts, end.bill),
         notes: facts.notes.length === 0 ? undefined : facts.notes,
         ...times,
       },

@@ -8,6 +8,8 @@ export function readPriority(headers: IncomingHttpHeaders): Priority {
   if (given === undefined || given === "") return "interactive";
   const known = priorities.find((priority) => priority === given);
   if (known === undefined)
-    throw new GatewayError("invalid_request", "x-sluice-priority: Input should be 'interactive' or 'background'");
+    throw new GatewayError("invalid_request", "x-sluice-priority: Input should be 'interactive' or 'background'", {
+      where: "x-sluice-priority",
+    });
   return known;
 }

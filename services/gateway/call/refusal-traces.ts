@@ -2,13 +2,20 @@ import type { Operation } from "#shared/messages/call.ts";
 import { errorEnvelope, type GatewayError } from "#shared/messages/error.ts";
 import { createLocalLimits } from "#shared/store/local-limits.ts";
 import type { TraceStore } from "#shared/store/trace-store.ts";
+import type { Caller } from "../plugins/keyring.ts";
 import type { Arrival } from "./arrival.ts";
 
 /** Traces of calls that were refused before they began. */
 export interface RefusalTraces {
   /** Costs the answer nothing: it is written with other traces, a little later. */
-  put(arrival: Arrival, operation: Operation, error: GatewayError): void;
+  put(arrival: Omit<Arrival, "reply">, operation: Operation, error: GatewayError): void;
 }
+
+/**
+ * Whose calls without a valid key are. Their ids are known to nobody but those who got the answer: who has one, and a
+ * key, may read the trace.
+ */
+export const nobodysId = "nobody";
 
 /**
  * Being refused is free, so no key's limits bound it, and traces share the memory that Redis has for them. A person
@@ -26,12 +33,15 @@ export function createRefusalTraces(traces: Pick<TraceStore, "put">): RefusalTra
   };
   return {
     put({ request, acceptedAt, stream, model }, operation, error) {
-      const { id, caller } = request;
-      if (!isKept(caller.keyId, id)) return;
+      const { id } = request;
+      // There is none as long as nobody has been let in.
+      const caller: Caller | null = request.caller;
+      const keyId = caller?.keyId ?? nobodysId;
+      if (!isKept(keyId, id)) return;
       traces.put({
         id,
         requestId: id,
-        keyId: caller.keyId,
+        keyId,
         operation,
         ...(stream === undefined ? undefined : { stream }),
         ...(model === undefined ? undefined : { model }),

@@ -11,5 +11,5 @@ export async function refuseCall(call: OpenCall, error: GatewayError): Promise<v
   const outcome = errorOutcome(error, id);
   writeAnswer(call.response, id, answerFromOutcome(outcome));
   const told = errorEnvelope(error, id).error;
-  call.end({ status: outcome.status, requestId: id, facts: outcome, isFree: true, error: told });
+  call.end({ status: outcome.status, requestId: id, facts: outcome, isFree: true, error: told, where: error.where });
 }

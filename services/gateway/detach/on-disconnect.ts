@@ -14,14 +14,16 @@ export function readOnDisconnect(headers: IncomingHttpHeaders): "cancel" | "deta
   if (asked === "detach") {
     // Each is a way to a stream that was lost, with a recording of its own.
     if (readIdempotencyKey(headers) !== undefined)
-      throw new GatewayError("invalid_request", `${name}: 'detach' cannot be combined with idempotency-key`);
+      throw new GatewayError("invalid_request", `${name}: 'detach' cannot be combined with idempotency-key`, {
+        where: name,
+      });
     return "detach";
   }
-  throw new GatewayError("invalid_request", `${name}: Input should be 'cancel' or 'detach'`);
+  throw new GatewayError("invalid_request", `${name}: Input should be 'cancel' or 'detach'`, { where: name });
 }
 
 /** A whole answer has nothing that could be read on. */
 export function checkDetachable(onDisconnect: "cancel" | "detach", isStream: boolean): void {
   if (onDisconnect === "detach" && !isStream)
-    throw new GatewayError("invalid_request", `${name}: 'detach' is for streams only`);
+    throw new GatewayError("invalid_request", `${name}: 'detach' is for streams only`, { where: name });
 }

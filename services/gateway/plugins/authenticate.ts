@@ -4,6 +4,7 @@ import { describeRefusal, readCredential, type Credential } from "./credential.t
 import { sendError } from "./errors.ts";
 import type { Caller, Keyring } from "./keyring.ts";
 import type { OidcVerifier } from "./oidc-verifier.ts";
+import type { RefusedCredentials } from "./refused-credentials.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -15,6 +16,7 @@ declare module "fastify" {
 export interface AuthenticationDeps {
   readonly keyring: Keyring;
   readonly oidc: OidcVerifier;
+  readonly refused: RefusedCredentials;
 }
 
 /** Finds out who asks before a byte of the body is read. What it lets through has a `caller`. */
@@ -41,20 +43,45 @@ export function authenticate(
   deps: AuthenticationDeps,
 ): Caller | GatewayError | Promise<Caller> {
   const credential = readCredential(request.headers);
-  if (credential === undefined) return refusal(undefined);
+  if (credential === undefined) return refuse(request, { reason: "missing" }, deps);
   if (credential.header === "authorization" && deps.oidc.claims(credential.token))
-    return verifyToken(credential, deps.oidc);
+    return verifyToken(request, credential, deps);
   const match = deps.keyring.find(credential.token);
-  if (match === undefined) return refusal(credential);
-  return match.refused ? refusal(credential, match.refused) : match.caller;
+  if (match === undefined) return refuse(request, { reason: "unknown", credential }, deps);
+  if (match.refused === undefined) return match.caller;
+  return refuse(request, { reason: match.refused, credential, keyId: match.keyId }, deps);
 }
 
-async function verifyToken(credential: Credential, oidc: OidcVerifier): Promise<Caller> {
-  const caller = await oidc.verify(credential.token);
-  if (caller === undefined) throw refusal(credential);
+async function verifyToken(request: FastifyRequest, credential: Credential, deps: AuthenticationDeps): Promise<Caller> {
+  const { header } = credential;
+  const caller = await deps.oidc.verify(credential.token).catch((reason: unknown) => {
+    const error = toGatewayError(reason);
+    deps.refused.note(request, { reason: "oidc_away", header, error });
+    throw error;
+  });
+  if (caller === undefined) throw refuse(request, { reason: "oidc", credential }, deps);
   return caller;
 }
 
-function refusal(credential: Credential | undefined, why?: string): GatewayError {
-  return new GatewayError("unauthenticated", describeRefusal(credential, why));
+interface Refused {
+  readonly reason: "missing" | "unknown" | "expired" | "disabled" | "oidc";
+  readonly credential?: Credential;
+  readonly keyId?: string;
+}
+
+/** The 401, of which the operator hears. */
+function refuse(
+  request: FastifyRequest,
+  { reason, credential, keyId }: Refused,
+  deps: AuthenticationDeps,
+): GatewayError {
+  const why = reason === "expired" || reason === "disabled" ? reason : undefined;
+  const error = new GatewayError("unauthenticated", describeRefusal(credential, why));
+  deps.refused.note(request, {
+    reason,
+    error,
+    ...(credential === undefined ? undefined : { header: credential.header }),
+    ...(keyId === undefined ? undefined : { keyId }),
+  });
+  return error;
 }

@@ -15,7 +15,7 @@ export function registerErrors(app: FastifyInstance, logger: Logger): void {
   });
   app.setNotFoundHandler((request, reply) => {
     const isKnown = app.supportedMethods.includes(request.method);
-    sendError(request, reply, isKnown ? unknownPath(request) : wrongMethod(request));
+    sendError(request, reply, isKnown ? unknownPath(request) : wrongMethod(request, []));
   });
 }
 
@@ -26,11 +26,14 @@ export function sendError(request: FastifyRequest, reply: FastifyReply, error: G
 
 export function unknownPath(request: FastifyRequest): GatewayError {
   const path = request.url.split("?", 1)[0] ?? "";
-  return new GatewayError("not_found", `${request.method} ${path.slice(0, 200)} is not served here.`);
+  const wayOut = "calls go to POST /v1/messages, and GET / lists what else there is";
+  return new GatewayError("not_found", `${request.method} ${path.slice(0, 200)} is not served here: ${wayOut}.`);
 }
 
-export function wrongMethod(request: FastifyRequest): GatewayError {
-  return new GatewayError("method_not_allowed", `${request.method} is not possible here.`);
+/** `allowed`: the methods that are possible at the path; empty for a method that is possible nowhere. */
+export function wrongMethod({ method }: FastifyRequest, allowed: readonly string[]): GatewayError {
+  const others = `, but ${allowed.join(", ")} ${allowed.length === 1 ? "is" : "are"}`;
+  return new GatewayError("method_not_allowed", `${method} is not possible here${allowed.length === 0 ? "" : others}.`);
 }
 
 const codeOfStatus: Readonly<Record<number, ErrorCode>> = {

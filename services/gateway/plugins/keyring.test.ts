@@ -18,13 +18,14 @@ test("an expired key is refused as such, one that has not expired yet is not", (
     { name: "old", sha256: sha256("k1"), expiresAt: Date.now() - 1 },
     { name: "new", sha256: sha256("k2"), expiresAt: Date.now() + 60_000 },
   ]);
-  expect(keyring.find("k1")).toEqual({ refused: "expired" });
+  expect(keyring.find("k1")).toEqual({ refused: "expired", keyId: "key:old" });
   expect(keyring.find("k2")).toEqual({ caller: { keyId: "key:new" } });
 });
 
 test("a disabled key is refused as such", () => {
   expect(createKeyring([{ name: "off", sha256: sha256("k1"), disabled: true }]).find("k1")).toEqual({
     refused: "disabled",
+    keyId: "key:off",
   });
 });
 

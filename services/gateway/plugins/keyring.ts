@@ -13,7 +13,9 @@ export interface Caller {
   readonly isAdmin?: true;
 }
 
-type KeyMatch = { readonly caller: Caller; readonly refused?: never } | { readonly refused: "expired" | "disabled" };
+type KeyMatch =
+  | { readonly caller: Caller; readonly refused?: never }
+  | { readonly refused: "expired" | "disabled"; readonly keyId: string };
 
 export interface Keyring {
   /** The caller behind a key; undefined for a key nobody was given. */
@@ -38,8 +40,9 @@ export function createKeyring(keys: readonly KeyConfig[]): Keyring {
       const entry = entries.get(digest.toString("hex"));
       // The map's lookup already compared; this comparison is the one whose time tells nothing.
       if (entry === undefined || !timingSafeEqual(entry.digest, digest)) return undefined;
-      if (entry.disabled) return { refused: "disabled" };
-      if (entry.expiresAt !== undefined && Date.now() >= entry.expiresAt) return { refused: "expired" };
+      if (entry.disabled) return { refused: "disabled", keyId: entry.caller.keyId };
+      if (entry.expiresAt !== undefined && Date.now() >= entry.expiresAt)
+        return { refused: "expired", keyId: entry.caller.keyId };
       return { caller: entry.caller };
     },
     replace(next) {

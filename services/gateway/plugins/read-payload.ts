@@ -50,6 +50,7 @@ export function checkDeclared(
   if (encoding !== undefined && encoding !== "" && encoding.toLowerCase() !== "identity")
     return new GatewayError("invalid_request", `content-encoding: ${encoding} is not supported.`, {
       details: { error_code: "request_body_encoding_unsupported" },
+      where: "content-encoding",
     });
   const declared = declaredBytes(request);
   return declared !== undefined && declared > limits.maxBodyBytes ? tooLarge(limits) : undefined;

@@ -57,7 +57,7 @@ function refuse(arrival: Arrival, reason: unknown, { logger, endpoint, refusals 
   const { operation } = endpoint;
   const { id: callId, caller } = request;
   const error = toGatewayError(reason);
-  const { status, code } = error;
+  const { status, code, where } = error;
   if (code === "internal") logger.error({ err: reason, callId }, "a call failed");
   if (code === "cancelled") {
     reply.raw.destroy();
@@ -67,7 +67,7 @@ function refuse(arrival: Arrival, reason: unknown, { logger, endpoint, refusals 
   }
   count(endpoint, error);
   const ms = Date.now() - acceptedAt;
-  logger.info({ callId, keyId: caller.keyId, operation, stream, model, status, code, ms }, "call refused");
+  logger.info({ callId, keyId: caller.keyId, operation, stream, model, status, code, where, ms }, "call refused");
 }
 
 function count({ operation }: CallEndpoint, { code }: GatewayError): void {

@@ -4,13 +4,17 @@ import { nanosPerUsd } from "#shared/messages/cost.ts";
 import { GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import type { StoredTrace, TraceStore } from "#shared/store/trace-store.ts";
 import { writeJson } from "../answer.ts";
+import { nobodysId } from "../call/refusal-traces.ts";
 import { sendError } from "../plugins/errors.ts";
 
 /** A trace is written a little after the answer: who asks at once is kept waiting this long. */
 const patienceMs = 1000;
 const lookEveryMs = 100;
 
-/** `GET /v1/requests/{id}`: the trace of a call, by `request-id` or by the call's own id, for the key that made it. */
+/**
+ * `GET /v1/requests/{id}`: the trace of a call, by `request-id` or by the call's own id, for the key that made it; of a
+ * call without a valid key, for every key.
+ */
 export function requestRoute(deps: { readonly traces: TraceStore }): RouteHandlerMethod {
   return (request, reply) => {
     reply.hijack();
@@ -25,7 +29,7 @@ export function requestRoute(deps: { readonly traces: TraceStore }): RouteHandle
 async function readTrace(traces: TraceStore, keyId: string, id: string): Promise<StoredTrace> {
   const until = Date.now() + patienceMs;
   for (;;) {
-    const trace = await traces.get(keyId, id).catch((cause: unknown) => {
+    const trace = await findTrace(traces, keyId, id).catch((cause: unknown) => {
       throw new GatewayError("overloaded", "Traces cannot be read at the moment.", { retryAfterS: 1, cause });
     });
     if (trace !== undefined) return trace;
@@ -35,6 +39,10 @@ async function readTrace(traces: TraceStore, keyId: string, id: string): Promise
   const age = inWords(traces.ttlMs);
   const why = `it is older than ${age}, another key's, or one of very many that were refused`;
   throw new GatewayError("not_found", `No trace of ${id.slice(0, 200)}: ${why}.`);
+}
+
+async function findTrace(traces: TraceStore, keyId: string, id: string): Promise<StoredTrace | undefined> {
+  return (await traces.get(keyId, id)) ?? (await traces.get(nobodysId, id));
 }
 
 function inWords(ms: number): string {
