@@ -28,7 +28,7 @@ export async function answerWithJob(
   const outcome = await awaitOutcome(job, options, deps).catch(() => undefined);
   const answer = outcome ? endedAnswer(job, outcome, deps) : await pendingAnswer(job, wishes.pathPrefix, deps);
   answer.headers["preference-applied"] = preference.applied;
-  writeAnswer(response, head.id, answer);
+  writeAnswer(response, job.callId, answer);
 }
 
 /** What `GET /v1/jobs/{id}` answers. Rejects with `overloaded` while Redis is away. */

@@ -21,7 +21,7 @@ export function jobRoute(deps: GatewayDeps): RouteHandlerMethod {
     const job = await readJob(request, deps);
     const pathPrefix = request.url.slice(0, Math.max(0, request.url.indexOf("/v1/")));
     const asked = { waitMs, pathPrefix, waiterId: request.id };
-    writeAnswer(response, request.id, await jobAnswer(job, asked, { ...deps, response }));
+    writeAnswer(response, job.callId, await jobAnswer(job, asked, { ...deps, response }));
   });
 }
 
@@ -36,7 +36,7 @@ export function cancelJobRoute(deps: GatewayDeps): RouteHandlerMethod {
     }
     const job = await readJob(request, deps);
     const outcome = await cancelJob(job, deps);
-    writeJson(response, request.id, describeJob(await lookAtJob(job, outcome, deps)));
+    writeJson(response, job.callId, describeJob(await lookAtJob(job, outcome, deps)));
   });
 }
 
