@@ -10,7 +10,7 @@ import type { CallRegistry } from "#shared/store/call-registry.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { Metrics } from "#shared/telemetry/metrics.ts";
 import { type Admission, admitAtOnce, admitJob, type AdmitDeps } from "./admit-job.ts";
-import { createLastWords } from "./last-words.ts";
+import { createLastWords, type LastWords } from "./last-words.ts";
 import { parkUntil } from "./park.ts";
 import { timeIsUp, type RunningCalls } from "./running-calls.ts";
 import type { Settler } from "./settle.ts";
@@ -123,10 +123,7 @@ export async function runCall(job: CallJob, context: RunContext, deps: JobHandle
     );
     return { outcome, release, parkUntil: parkingTime(job, outcome) };
   } catch (reason) {
-    const why: unknown = call.signal.aborted ? call.signal.reason : reason;
-    if (lastWords && call.signal.aborted && toGatewayError(why).code === "cancelled")
-      return { outcome: canceledOutcome(head.id, lastWords.facts()) };
-    return endOfFailure(job, why, deps);
+    return endOfFailure(job, { reason, signal: call.signal, lastWords }, deps);
   } finally {
     call.close();
   }
@@ -148,10 +145,24 @@ function parkingTime({ head }: CallJob, { blockedUntil }: Outcome): number | und
   return parkUntil({ blockedUntil, waitUntil: head.waitUntil, now: Date.now() });
 }
 
-function endOfFailure({ head }: CallJob, reason: unknown, deps: JobHandlerDeps): CallEnd | undefined {
-  const error = toGatewayError(reason);
-  // The caller is gone, or a later delivery has the call now and will settle it.
-  if (error.code === "cancelled") return undefined;
+interface CallFailure {
+  readonly reason: unknown;
+  /** Of the call, not of the job. */
+  readonly signal: AbortSignal;
+  readonly lastWords: LastWords | undefined;
+}
+
+function endOfFailure(
+  { head }: CallJob,
+  { reason, signal, lastWords }: CallFailure,
+  deps: JobHandlerDeps,
+): CallEnd | undefined {
+  const error = toGatewayError(signal.aborted ? signal.reason : reason);
+  if (error.code === "cancelled") {
+    // Nobody asks what came of it, or a later delivery has the call now and will settle it.
+    if (!lastWords || !signal.aborted) return undefined;
+    return { outcome: canceledOutcome(head.id, lastWords.facts()) };
+  }
   // Not to be tried again: it took its workers with it, or a provider may have been paid for it.
   const isHopeless = error.code !== "overloaded" || error.shouldRetry === false;
   const again = Date.now() + noWorkerParkMs;
