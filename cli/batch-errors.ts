@@ -31,9 +31,41 @@ export async function noteErrors(
   for (const [type, { count, customId, message }] of sorted.slice(0, mostTypes))
     terminal.note(`  ${count} x ${type}, the first in ${quote(customId)}: ${quote(message)}`);
   if (sorted.length > mostTypes) terminal.note(`  and ${sorted.length - mostTypes} more types`);
-  const requestId = sorted[0]?.[1].requestId;
-  const trace = requestId === undefined ? "" : `; what happened to the first: GET /v1/requests/${requestId}`;
+  const traced = await findTraced(
+    sorted.map(([, count]) => count),
+    context,
+  );
+  const trace = traced ? `; what happened to ${quote(traced.customId)}: GET ${tracePath(traced)}` : "";
   terminal.note(`Their lines in the results have "type":"errored"${trace}`);
+}
+
+/** Each look at a trace that is not there takes the gateway a second. */
+const mostLooks = 3;
+
+/**
+ * The first of these of which there is a trace: it is kept for an hour, and a request that was refused when the batch was
+ * made has none.
+ */
+async function findTraced(
+  counts: readonly ErrorCount[],
+  { client, signal }: Pick<CommandContext, "client" | "signal">,
+): Promise<ErrorCount | undefined> {
+  for (const count of counts.slice(0, mostLooks)) {
+    if (count.requestId === undefined) continue;
+    const isThere = await client()
+      .get(tracePath(count))
+      .then(
+        () => true,
+        () => false,
+      );
+    if (signal.aborted) throw signal.reason;
+    if (isThere) return count;
+  }
+  return undefined;
+}
+
+function tracePath({ requestId = "" }: ErrorCount): string {
+  return `/v1/requests/${encodeURIComponent(requestId)}`;
 }
 
 async function countErrors(

@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
-import { batchesPath, totalOf, type Batch } from "../batch.ts";
+import { batchesPath, countsOf, totalOf, type Batch } from "../batch.ts";
 import { batchBody } from "../batch-body.ts";
 import { textOption, type Command, type CommandContext } from "../command.ts";
 import { fileFault } from "../file-fault.ts";
@@ -30,12 +30,19 @@ The batch's id is written to standard output as soon as it is known.`,
     const { terminal } = context;
     const batch = await submit(context);
     terminal.out(`${batch.id}\n`);
-    const { total } = totalOf(batch.request_counts);
-    terminal.note(total === 1 ? "One request accepted." : `${total} requests accepted.`);
+    terminal.note(describeAccepted(batch));
     if (context.values["no-watch"] === true) return 0;
     return watchBatch(batch.id, context);
   },
 };
+
+/** Requests that could never run have their end from the start. */
+function describeAccepted(batch: Batch): string {
+  const { total } = totalOf(batch.request_counts);
+  const { errored } = countsOf(batch);
+  if (total === 1) return errored === 0 ? "One request accepted." : "One request accepted, which errored at once.";
+  return `${total} requests accepted${errored === 0 ? "" : `, of which ${errored} errored at once`}.`;
+}
 
 async function submit(context: CommandContext): Promise<Batch> {
   const [file = "-"] = context.args;

@@ -12,6 +12,8 @@ export interface AdmitDeps {
 export interface Admission {
   /** The call is answered or cancelled: nothing is to be done but to complete the job. */
   readonly drop: boolean;
+  /** It is dropped because its caller ended it, and nothing is recorded of that. */
+  readonly canceled: boolean;
   /** Redis was away while this was asked: the call may be in a worker's hands already, on somebody else's word. */
   readonly doubtful: boolean;
 }
@@ -23,7 +25,7 @@ const freshMs = 500;
 /** What the queue knew when it handed out the job, unless Redis went away since, or this process stood still. */
 export function admitAtOnce({ known }: JobContext, { redis }: Pick<AdmitDeps, "redis">): Admission | undefined {
   if (!redis.isReady || Date.now() - known.at > freshMs) return undefined;
-  return { drop: known.answered || known.cancelled, doubtful: false };
+  return admissionOf(known, false);
 }
 
 /**
@@ -32,20 +34,24 @@ export function admitAtOnce({ known }: JobContext, { redis }: Pick<AdmitDeps, "r
  */
 export async function admitJob(job: CallJob, context: JobContext, deps: AdmitDeps): Promise<Admission> {
   const first = await ask(job, deps);
-  if (first) return { drop: first.answered || first.cancelled, doubtful: false };
+  if (first) return admissionOf(first, false);
   const deadline = withDeadline(context.signal, job.head.deadlineAt);
   try {
     for (;;) {
       if (deps.redis.isReady) await sleep(retryMs, deadline.signal);
       else await deps.redis.ready(deadline.signal);
       const state = await ask(job, deps);
-      if (state) return { drop: state.answered || state.cancelled, doubtful: true };
+      if (state) return admissionOf(state, true);
     }
   } catch {
-    return { drop: context.signal.aborted, doubtful: true };
+    return { drop: context.signal.aborted, canceled: false, doubtful: true };
   } finally {
     deadline.clear();
   }
+}
+
+function admissionOf({ answered, cancelled }: CallState, doubtful: boolean): Admission {
+  return { drop: answered || cancelled, canceled: cancelled && !answered, doubtful };
 }
 
 async function ask(job: CallJob, { results }: AdmitDeps): Promise<CallState | undefined> {

@@ -1,4 +1,5 @@
 import type { CallBody, CallHead, SentNote } from "#shared/messages/call.ts";
+import { canceledOutcome } from "#shared/messages/canceled-outcome.ts";
 import { errorOutcome } from "#shared/messages/error-outcome.ts";
 import { toGatewayError } from "#shared/messages/error.ts";
 import type { Outcome } from "#shared/messages/outcome.ts";
@@ -9,6 +10,7 @@ import type { CallRegistry } from "#shared/store/call-registry.ts";
 import type { Logger } from "#shared/telemetry/logger.ts";
 import type { Metrics } from "#shared/telemetry/metrics.ts";
 import { type Admission, admitAtOnce, admitJob, type AdmitDeps } from "./admit-job.ts";
+import { createLastWords, type LastWords } from "./last-words.ts";
 import { parkUntil } from "./park.ts";
 import { timeIsUp, type RunningCalls } from "./running-calls.ts";
 import type { Settler } from "./settle.ts";
@@ -32,7 +34,8 @@ const noWorkerParkMs = 1000;
 
 /**
  * What happens to a job of a lane: it is dropped when its call is answered or cancelled already; otherwise a worker gets
- * it, and its outcome is settled before the job is removed, or the job is parked until a limit resets.
+ * it, and its outcome is settled before the job is removed, or the job is parked until a limit resets. That an
+ * asynchronous call was cancelled is an outcome too, which somebody may ask for.
  */
 export function createJobHandler(lane: Lane, deps: JobHandlerDeps): JobHandler {
   const asJob = lane === "background" ? asBackground : asItIs;
@@ -45,8 +48,7 @@ export function createJobHandler(lane: Lane, deps: JobHandlerDeps): JobHandler {
     if (context.redelivered) redelivered.inc();
     else if (!job.trail) waited.observe(Math.max(0, takenAt - job.enqueuedAt) / 1000);
     const admission = admitAtOnce(context, deps) ?? (await admitJob(job, context, deps));
-    if (admission.drop) return undefined;
-    const ended = await runCall(job, { ...context, admission }, deps);
+    const ended = admission.drop ? endOfDropped(job, admission) : await runCall(job, { ...context, admission }, deps);
     // Given back meanwhile: whoever takes the job next gets the call from its worker.
     if (!ended || context.signal.aborted) return undefined;
     if (ended.outcome.stoodBack) deps.onStoodBack();
@@ -64,6 +66,10 @@ export function createJobHandler(lane: Lane, deps: JobHandlerDeps): JobHandler {
     ended.release?.();
     return undefined;
   };
+}
+
+function endOfDropped({ head, record }: CallJob, { canceled }: Admission): CallEnd | undefined {
+  return canceled && record?.kind === "job" ? { outcome: canceledOutcome(head.id) } : undefined;
 }
 
 function asItIs(job: CallJob): CallJob {
@@ -95,6 +101,8 @@ export async function runCall(job: CallJob, context: RunContext, deps: JobHandle
   const head = await withLaterDeadline(job.head, deps);
   if (Date.now() >= head.deadlineAt) return { outcome: errorOutcome(timeIsUp(context.redelivered), head.id) };
   const call = deps.running.open(head.id, head.deadlineAt);
+  const reopened = context.redelivered || context.admission.doubtful;
+  const lastWords = job.record?.kind === "job" ? createLastWords(reopened) : undefined;
   let release: (() => void) | undefined;
   try {
     const outcome = await deps.pool.invoke(
@@ -107,14 +115,15 @@ export async function runCall(job: CallJob, context: RunContext, deps: JobHandle
       {
         signal: call.signal,
         keepOrphan: true,
-        reopened: context.redelivered || context.admission.doubtful,
+        reopened,
         hold: (letGo) => (release = letGo),
         ...(context.onSent ? { onSent: context.onSent } : undefined),
+        ...lastWords?.listen,
       },
     );
     return { outcome, release, parkUntil: parkingTime(job, outcome) };
   } catch (reason) {
-    return endOfFailure(job, call.signal.aborted ? call.signal.reason : reason, deps);
+    return endOfFailure(job, { reason, signal: call.signal, lastWords }, deps);
   } finally {
     call.close();
   }
@@ -136,10 +145,24 @@ function parkingTime({ head }: CallJob, { blockedUntil }: Outcome): number | und
   return parkUntil({ blockedUntil, waitUntil: head.waitUntil, now: Date.now() });
 }
 
-function endOfFailure({ head }: CallJob, reason: unknown, deps: JobHandlerDeps): CallEnd | undefined {
-  const error = toGatewayError(reason);
-  // The caller is gone, or a later delivery has the call now and will settle it.
-  if (error.code === "cancelled") return undefined;
+interface CallFailure {
+  readonly reason: unknown;
+  /** Of the call, not of the job. */
+  readonly signal: AbortSignal;
+  readonly lastWords: LastWords | undefined;
+}
+
+function endOfFailure(
+  { head }: CallJob,
+  { reason, signal, lastWords }: CallFailure,
+  deps: JobHandlerDeps,
+): CallEnd | undefined {
+  const error = toGatewayError(signal.aborted ? signal.reason : reason);
+  if (error.code === "cancelled") {
+    // Nobody asks what came of it, or a later delivery has the call now and will settle it.
+    if (!lastWords || !signal.aborted) return undefined;
+    return { outcome: canceledOutcome(head.id, lastWords.facts()) };
+  }
   // Not to be tried again: it took its workers with it, or a provider may have been paid for it.
   const isHopeless = error.code !== "overloaded" || error.shouldRetry === false;
   const again = Date.now() + noWorkerParkMs;

@@ -1,7 +1,7 @@
 import { Queue } from "bullmq";
 import { loadScript, type ScriptArgument } from "#shared/runtime/load-script.ts";
 import { createTurnBatch } from "#shared/runtime/turn-batch.ts";
-import { encodeJob, lanes, type CallJob, type Lane } from "./job.ts";
+import { decodeJob, encodeJob, lanes, type CallJob, type Lane } from "./job.ts";
 import { offersName } from "./handover.ts";
 import { queuePrefix, type QueueConnection } from "./queue-connection.ts";
 
@@ -20,6 +20,8 @@ export interface JobProducer {
   remove(lane: Lane, callId: string): Promise<"removed" | "running" | "absent">;
   /** Whether the job lies in its lane, or a dispatcher has it in hand. */
   find(lane: Lane, callId: string): Promise<"waiting" | "running" | "absent">;
+  /** The job as it lies in its lane; undefined when it does not, or cannot be understood. */
+  read(lane: Lane, callId: string): Promise<CallJob | undefined>;
   depth(): Promise<Record<Lane, LaneDepth>>;
   close(): Promise<void>;
 }
@@ -89,6 +91,14 @@ export function createJobProducer(connection: QueueConnection, options: JobProdu
       ]);
       if (exists === 0) return "absent";
       return locked === 1 ? "running" : "waiting";
+    },
+    async read(lane, callId) {
+      const data = await client.hget(`${prefix}:${lane}:${callId}`, "data");
+      try {
+        return data === null ? undefined : decodeJob(JSON.parse(data));
+      } catch {
+        return undefined;
+      }
     },
     async depth() {
       const counts = await Promise.all(

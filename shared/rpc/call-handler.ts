@@ -13,7 +13,7 @@ export interface CallHandler {
 }
 
 export interface CallContext {
-  /** Aborts when nobody waits for the answer any more; what the handler gives after that goes nowhere. */
+  /** Aborts when nobody waits for the answer any more; of what the handler gives after that only the facts are told. */
   readonly signal: AbortSignal;
   /** To be said at the moment a provider is asked. */
   sent(note: SentNote): void;

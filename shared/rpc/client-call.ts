@@ -1,8 +1,8 @@
 import type { Frame__Output } from "#proto/worker/v1/Frame.ts";
 import type { SentNote, WorkerCall } from "#shared/messages/call.ts";
 import type { AnswerHead, Outcome, StreamTrailer } from "#shared/messages/outcome.ts";
+import { awaitFarewell, type AnswerFarewell, type Farewell } from "./await-farewell.ts";
 import { BodyGatherer } from "./body-gatherer.ts";
-import { awaitFarewell, type Farewell } from "./cancelled-stream.ts";
 import type { Channel, ChannelOwner } from "./channel.ts";
 import {
   fromEnd,
@@ -83,11 +83,21 @@ export class ClientCall implements ChannelOwner {
     const channel = this.#channel;
     channel.put(toResetFrame(channel.number, "cancelled"));
     if (farewell && this.#begun && channel.open) {
-      awaitFarewell(channel, farewell);
+      awaitFarewell(channel, ({ end }) => (end ? fromEnd(end) : undefined), farewell);
       return;
     }
     channel.close();
     farewell?.(undefined);
+  }
+
+  /** As `cancel`, of a whole answer or a count; tells once what the worker knows of it, the body left out. */
+  leave(farewell: AnswerFarewell): void {
+    const channel = this.#channel;
+    channel.put(toResetFrame(channel.number, "cancelled"));
+    if (channel.open && !this.#outcome)
+      return awaitFarewell(channel, ({ outcome }) => (outcome ? bodiless(outcome.facts) : undefined), farewell);
+    channel.close();
+    farewell(this.#outcome && bodiless(this.#outcome.facts));
   }
 
   frame(frame: Frame__Output): void {
@@ -173,6 +183,10 @@ export class ClientCall implements ChannelOwner {
     this.#channel.close();
     this.#listener.over(result);
   }
+}
+
+function bodiless(facts: Buffer): Outcome {
+  return fromOutcome(facts, Buffer.alloc(0));
 }
 
 /** The session a call goes to and its number there. */

@@ -21,7 +21,8 @@ export interface ServedCallDeps {
 /**
  * A whole answer or a count at the worker, from its open frame until its outcome has arrived.
  *
- * States: running → answered (the outcome is on its way) → over. In the first two it may be an orphan: without a
+ * States: running → answered (the outcome is on its way) → over. Cancelled while it runs it is over at once, and its
+ * outcome goes to whoever cancelled it, without the body. In the first two it may be an orphan: without a
  * channel after its session broke, until somebody attaches or `orphanMs` have passed.
  */
 export class HeldAnswer implements HeldCall, ChannelOwner {
@@ -70,10 +71,8 @@ export class HeldAnswer implements HeldCall, ChannelOwner {
   }
 
   drop(): void {
-    if (this.#over) return;
     this.#channel?.close();
-    this.#forget();
-    this.#abort.abort(new GatewayError("cancelled", "The caller is gone."));
+    this.#leave();
   }
 
   frame(frame: Frame__Output): void {
@@ -81,7 +80,7 @@ export class HeldAnswer implements HeldCall, ChannelOwner {
       this.#channel?.close();
       this.#forget();
     } else if (frame.reset) {
-      this.drop();
+      this.#leave();
     }
   }
 
@@ -99,10 +98,19 @@ export class HeldAnswer implements HeldCall, ChannelOwner {
 
   broken(): void {
     this.#channel = undefined;
+    if (this.#over) return;
     if (!this.#call.keepOrphan) return this.drop();
     this.#orphaned = setTimeout(() => this.drop(), this.#deps.orphanMs);
     this.#orphaned.unref();
     metrics.orphans.inc();
+  }
+
+  #leave(): void {
+    if (this.#over) return;
+    // What was answered has been told already.
+    if (this.#outcome) this.#channel?.close();
+    this.#forget();
+    this.#abort.abort(new GatewayError("cancelled", "The caller is gone."));
   }
 
   #adopted(): void {
@@ -130,10 +138,16 @@ export class HeldAnswer implements HeldCall, ChannelOwner {
   }
 
   #answered(outcome: Outcome): void {
-    if (this.#over) return;
+    if (this.#over) return this.#sayFarewell(outcome);
     this.#outcome = outcome;
     this.#deps.book.undelivered(1);
     this.#deliver(outcome);
+  }
+
+  #sayFarewell(outcome: Outcome): void {
+    const channel = this.#channel;
+    channel?.put(toOutcomeFrame(channel.number, { ...outcome, body: Buffer.alloc(0) }));
+    channel?.close();
   }
 
   #deliver(outcome: Outcome): void {

@@ -1,6 +1,7 @@
 import type { SentNote, WorkerCall } from "#shared/messages/call.ts";
 import { GatewayError } from "#shared/messages/error.ts";
 import type { Outcome } from "#shared/messages/outcome.ts";
+import type { AnswerFarewell } from "./await-farewell.ts";
 import { abandoned } from "./change-signal.ts";
 import type { CallResult, OpenRequest } from "./client-call.ts";
 import { findHeldCall } from "./find-held-call.ts";
@@ -23,6 +24,11 @@ export interface InvokeOptions {
    * can still get it with `attach`. Without it the worker forgets at once.
    */
   readonly hold?: (release: () => void) => void;
+  /**
+   * When the signal aborts while a worker has the call: told before the promise rejects what the worker knows of it, or
+   * undefined when it does not say so within half a second. Not of a call that was found with `attach`.
+   */
+  readonly farewell?: AnswerFarewell;
 }
 
 /** A call that takes one worker after another with it is not given to a fifth. */
@@ -91,7 +97,7 @@ function settledOutcome(result: CallResult, hold?: InvokeOptions["hold"]): Outco
 
 /** One worker, one try. */
 async function openOnce(call: WorkerCall, options: InvokeOptions, links: WorkerLinks): Promise<CallResult> {
-  const { signal, keepOrphan, onSent } = options;
+  const { signal, keepOrphan, onSent, farewell } = options;
   const request: OpenRequest = { call, keepOrphan };
   if (signal.aborted) throw abandoned(signal);
   const until = Math.min(Date.now() + lostAfterMs, request.call.head.deadlineAt);
@@ -107,8 +113,15 @@ async function openOnce(call: WorkerCall, options: InvokeOptions, links: WorkerL
     };
     const opened = link.open(request, onSent ? { over, sent: onSent } : { over });
     const onAbort = (): void => {
-      opened.cancel();
-      reject(abandoned(signal));
+      if (farewell) {
+        opened.leave((last) => {
+          farewell(last);
+          reject(abandoned(signal));
+        });
+      } else {
+        opened.cancel();
+        reject(abandoned(signal));
+      }
     };
     signal.addEventListener("abort", onAbort, { once: true });
   });

@@ -1,6 +1,6 @@
 import type { SentNote, WorkerCall } from "#shared/messages/call.ts";
 import type { AnswerHead, Outcome, StreamTrailer } from "#shared/messages/outcome.ts";
-import type { Farewell } from "./cancelled-stream.ts";
+import type { Farewell } from "./await-farewell.ts";
 import type { CallResult, ClientCall } from "./client-call.ts";
 import { errorOutcome } from "./error-outcome.ts";
 import { noWorker } from "./no-worker.ts";

@@ -124,7 +124,7 @@ describe("Prefer: respond-async", () => {
 
   test("the job's answer is the synchronous one, headers too, from any gateway and as often as one asks", async () => {
     const synchronous = await post(stack, prompt("same"));
-    const { id } = await submit("same");
+    const { id, request_id: callId } = await submit("same");
     const asynchronous = await collect(id, stack.other);
     expect(asynchronous.status).toBe(200);
     const withoutId = ({ text }: Answered): string => text.replace(/"msg_[^"]*"/, "");
@@ -132,6 +132,7 @@ describe("Prefer: respond-async", () => {
     for (const name of ["content-type", "x-sluice-provider", "x-sluice-model", "x-sluice-attempts"])
       expect(asynchronous.headers.get(name)).toBe(synchronous.headers.get(name));
     expect(asynchronous.headers.get("request-id")).toMatch(/^req_upstream_/);
+    expect(asynchronous.headers.get("x-sluice-request-id")).toBe(callId);
     expect(asynchronous.headers.get("x-sluice-job-status")).toBe("succeeded");
     expect((await collect(id)).bytes.equals(asynchronous.bytes)).toBe(true);
   });

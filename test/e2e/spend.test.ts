@@ -163,3 +163,20 @@ test("a job that is cancelled while it runs pays for its prompt, and holds nothi
     expect(total).toMatchObject({ calls: 1, failed_calls: 1, cost_usd: 0 });
   });
 });
+
+test("a job that is cancelled after its last attempt was answered pays nothing", async () => {
+  const endpoint = withKey("sk-sluice-jobs");
+  const before = (await usageOf(endpoint.key)).budget?.["spent_usd"];
+  upstream.next((exchange) => exchange.error(429, { headers: { "retry-after": "600" } }));
+  const text = prompt("to be parked", { model: "claude-haiku-4-5" });
+  const made = await post(endpoint, text, { headers: { prefer: "respond-async" } });
+  const { id } = made.json as { readonly id: string };
+  await eventually(async () => {
+    const { json } = await get(endpoint, "/v1/limits");
+    expect(json).toMatchObject({ lanes: { background: { parked: 1 } } });
+  });
+  expect((await usageOf(endpoint.key)).budget?.["held_usd"]).toBeGreaterThan(0);
+  expect((await post(endpoint, {}, { path: `/v1/jobs/${id}/cancel` })).status).toBe(200);
+  await eventually(async () => expect((await usageOf(endpoint.key)).budget?.["held_usd"]).toBe(0));
+  expect((await usageOf(endpoint.key)).budget?.["spent_usd"]).toBe(before);
+});

@@ -1,3 +1,6 @@
+import { rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Readable } from "node:stream";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { resultLine } from "#shared/messages/batch-result.ts";
@@ -60,6 +63,7 @@ test("a batch that failed in part says which errors there were, the most frequen
     ...["c", "d", "e"].map((id) => errored(id, "api_error", "This gateway cannot \u001B[2J use its accounts.")),
   );
   gateway.results = lines.join("");
+  gateway.traced.add("req_a").add("req_c");
   end({ succeeded: 3_000, errored: 5 });
   const { code, notes, out } = await run("batch", "watch", standInId);
   expect({ code, out }).toEqual({ code: 1, out: "" });
@@ -67,9 +71,37 @@ test("a batch that failed in part says which errors there were, the most frequen
     `${standInId} has ended: 3000 succeeded, 5 errored.`,
     '  3 x api_error, the first in "c": "This gateway cannot \\u001b[2J use its accounts."',
     '  2 x invalid_request_error, the first in "a": "max_tokens of a"',
-    'Their lines in the results have "type":"errored"; what happened to the first: GET /v1/requests/req_c',
+    'Their lines in the results have "type":"errored"; what happened to "c": GET /v1/requests/req_c',
     expect.stringContaining("batch results") as string,
   ]);
+});
+
+test("only a request of which there is a trace is named with it, and none where there is none", async () => {
+  gateway.results = ["a", "b", "c"].map((id) => errored(id, "not_found_error", `model: ${id}`)).join("");
+  gateway.results += errored("d", "api_error", "m") + errored("e", "api_error", "m");
+  gateway.traced.add("req_d").add("req_e");
+  end({ errored: 5 });
+  const lastWords = async (): Promise<string | undefined> => (await run("batch", "watch", standInId)).notes.at(-2);
+  const line = 'Their lines in the results have "type":"errored"';
+  expect(await lastWords()).toBe(`${line}; what happened to "d": GET /v1/requests/req_d`);
+  gateway.traced.clear();
+  expect(await lastWords()).toBe(line);
+});
+
+test("a batch that is accepted says how many of its requests errored at once", async () => {
+  const submit = async (requests: number, errors: number): Promise<string | undefined> => {
+    const lines = Array.from({ length: requests }, (_, i) => ({ custom_id: `r${i}`, params: { model: "m" } }));
+    const file = join(tmpdir(), `sluice-${process.pid}-requests.jsonl`);
+    await writeFile(file, lines.map((line) => JSON.stringify(line)).join("\n"));
+    gateway.progress.errored = errors;
+    const { code, notes } = await run("batch", "submit", file, "--no-watch");
+    expect(code).toBe(0);
+    await rm(file);
+    return notes.at(-1);
+  };
+  expect(await submit(3, 0)).toBe("3 requests accepted.");
+  expect(await submit(3, 2)).toBe("3 requests accepted, of which 2 errored at once.");
+  expect(await submit(1, 1)).toBe("One request accepted, which errored at once.");
 });
 
 test("a batch that went well is not read before its results are asked for", async () => {

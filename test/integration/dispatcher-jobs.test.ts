@@ -70,6 +70,20 @@ test("a job whose caller is gone is dropped, and nothing is settled", async () =
   expect(await bench.results.begin(job.head.id)).toMatchObject({ answered: false });
 });
 
+test("an asynchronous job that its caller ended before it ran is recorded as canceled, and no worker has it", async () => {
+  const recorded: unknown[] = [];
+  await bench.close();
+  bench = await startDispatcherBench(inject("redisUrl"), {
+    worker: true,
+    recorders: { job: { record: async (_, outcome) => (recorded.push(outcome), "recorded") } },
+  });
+  const job = { ...jobOf(), record: { kind: "job" } } as const;
+  await bench.results.cancel(job.head.id, job.head.deadlineAt);
+  await bench.producer.add("background", job);
+  await eventually(() => expect(recorded).toMatchObject([{ status: 409, code: "cancelled", attempts: [] }]));
+  expect(bench.calls).toEqual([]);
+});
+
 test("a call whose caller leaves while it runs is cancelled down to the worker, and nothing is settled", async () => {
   const cancelled = Promise.withResolvers<void>();
   bench.answer = (_, { signal }) =>

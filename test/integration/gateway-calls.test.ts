@@ -242,6 +242,18 @@ describe("GET /v1/requests/{id}", () => {
       },
     });
   });
+
+  test.each([
+    ["job_0123abc", "that is a job's id; give the job's request_id, call_0123abc."],
+    ["msgbatch_0123abc", "that is a batch's id; give the request_id of an errored line of its results."],
+    ["msg_01abc", "that is a message's id; give the request-id header of an answer"],
+    ["REQUEST_ID", "that is no request's id; give the request-id header of an answer"],
+  ])("%s is no id of a request, and the answer says what is", async (id, words) => {
+    const response = await get(`/v1/requests/${id}`);
+    expect(response.status).toBe(404);
+    const message = expect.stringContaining(`No trace of ${id}: ${words}`) as string;
+    expect(await response.json()).toMatchObject({ error: { type: "not_found_error", message } });
+  });
 });
 
 test("no word of prompt or answer reaches the stored trace", async () => {

@@ -1,10 +1,18 @@
 import { afterEach, describe, expect, test } from "vitest";
 
-import type { StreamTrailer } from "#shared/messages/outcome.ts";
+import type { Outcome, StreamTrailer } from "#shared/messages/outcome.ts";
 import type { CallContext, StreamSink } from "#shared/rpc/call-handler.ts";
 import type { StreamHandle } from "#shared/rpc/stream-call.ts";
 import { eventually } from "../support/eventually.ts";
-import { answerHead, completeTrailer, createSessionKit, makeCall, never, startProxy } from "./fixtures/session-kit.ts";
+import {
+  answerHead,
+  completeTrailer,
+  createSessionKit,
+  makeCall,
+  never,
+  okOutcome,
+  startProxy,
+} from "./fixtures/session-kit.ts";
 
 /** What is sent of a stream whose bytes are not given back. */
 const creditBytes = 256 * 1024;
@@ -118,4 +126,47 @@ test("a stream that is cancelled before it has begun, or twice, has no farewell"
   expect(await farewellOf(handle)).toBeUndefined();
   expect(await farewellOf(handle)).toBeUndefined();
   await eventually(() => expect(worker.calls).toBe(0));
+});
+
+describe("a whole answer that is cancelled while a worker has it", () => {
+  interface Invoked {
+    /** Aborts the call, and resolves with its farewells when it has rejected. */
+    leave(): Promise<(Outcome | undefined)[]>;
+    readonly worker: { readonly calls: number };
+    readonly cut: () => void;
+  }
+
+  async function invoke(answer: (context: CallContext) => Promise<Outcome>): Promise<Invoked> {
+    const worker = await kit.worker({ invoke: (_call, context) => answer(context) });
+    const proxy = kit.own(await startProxy(worker.address));
+    const pool = kit.pool(proxy.address);
+    await pool.ready(never);
+    const abort = new AbortController();
+    const farewells: (Outcome | undefined)[] = [];
+    const options = { signal: abort.signal, keepOrphan: true, farewell: (last?: Outcome) => void farewells.push(last) };
+    const invoked = pool.invoke(makeCall(), options).catch((reason: unknown) => reason);
+    await eventually(() => expect(worker.calls).toBe(1));
+    const leave = async (): Promise<(Outcome | undefined)[]> => {
+      abort.abort();
+      expect(await invoked).toMatchObject({ code: "cancelled" });
+      return farewells;
+    };
+    return { leave, worker, cut: proxy.cut };
+  }
+
+  test("has a farewell with what the worker knows, and without a body", async () => {
+    const outcome = { ...okOutcome(Buffer.alloc(2_000_000)), usage, notes: ["cut"] };
+    const { leave, worker } = await invoke((context) => untilAbort(context).then(() => outcome));
+    expect(await leave()).toEqual([{ ...outcome, body: Buffer.alloc(0) }]);
+    await eventually(() => expect(worker.calls).toBe(0));
+  });
+
+  test("is not waited for when the worker says nothing, nor when the session breaks meanwhile", async () => {
+    const mute = await invoke(() => new Promise(() => undefined));
+    expect(await mute.leave()).toEqual([undefined]);
+    const cut = await invoke(() => new Promise(() => undefined));
+    const left = cut.leave();
+    cut.cut();
+    expect(await left).toEqual([undefined]);
+  });
 });

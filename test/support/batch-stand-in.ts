@@ -25,6 +25,8 @@ export interface BatchStandIn extends AsyncDisposable {
   status: "in_progress" | "canceling" | "ended";
   readonly progress: Counts;
   results: string;
+  /** Ids of which there is a trace. */
+  readonly traced: Set<string>;
   /** Answers the next requests in place of what would be answered. */
   next(...answers: ((response: ServerResponse) => void)[]): void;
 }
@@ -56,6 +58,7 @@ export async function startBatchStandIn(): Promise<BatchStandIn> {
     status: "in_progress",
     progress,
     results: "",
+    traced: new Set(),
     next: (...answers) => void queued.push(...answers),
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
@@ -79,13 +82,14 @@ function answer(request: SeenRequest, response: ServerResponse, self: BatchStand
   const batch = `/v1/messages/batches/${standInId}`;
   if (method === "POST" && path === "/v1/messages/batches") {
     const { requests } = JSON.parse(request.body) as { requests: unknown[] };
-    self.progress.processing = requests.length;
+    self.progress.processing = requests.length - self.progress.errored;
     json(response, 200, describe(self));
   } else if (method === "GET" && path === batch) json(response, 200, describe(self));
   else if (method === "POST" && path === `${batch}/cancel`) {
     self.status = "canceling";
     json(response, 200, describe(self));
   } else if (method === "GET" && path === `${batch}/results`) response.writeHead(200).end(self.results);
+  else if (self.traced.has(path.replace("/v1/requests/", ""))) json(response, 200, { type: "request" });
   else refuse(404, "not_found_error", `${method} ${path}`)(response);
 }
 

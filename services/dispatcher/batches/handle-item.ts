@@ -114,7 +114,7 @@ async function runItem(handling: Handling, known: Known, deps: ItemHandlerDeps):
     {
       ...context,
       redelivered: mayBeHeld,
-      admission: { drop: false, doubtful: known.doubtful },
+      admission: { drop: false, canceled: false, doubtful: known.doubtful },
       onSent,
       ...(sent ? { sentBefore: { provider: sent.provider, model: sent.model, at: sent.at } } : undefined),
     },

@@ -28,7 +28,7 @@ export async function answerWithJob(
   const outcome = await awaitOutcome(job, options, deps).catch(() => undefined);
   const answer = outcome ? endedAnswer(job, outcome, deps) : await pendingAnswer(job, wishes.pathPrefix, deps);
   answer.headers["preference-applied"] = preference.applied;
-  writeAnswer(response, head.id, answer);
+  writeAnswer(response, job.callId, answer);
 }
 
 /** What `GET /v1/jobs/{id}` answers. Rejects with `overloaded` while Redis is away. */
@@ -48,17 +48,6 @@ export async function jobAnswer(
 
 /** What a dispatcher may take to write down that a job has expired. */
 const graceMs = 10_000;
-
-/** The outcome of a job that its caller has ended. */
-export function canceledOutcome(callId: string): Outcome {
-  const error = new GatewayError("conflict", "The job was canceled.", { shouldRetry: false });
-  const now = Date.now();
-  return {
-    ...errorOutcome(error, callId),
-    code: "cancelled",
-    waits: [{ kind: "queue", startedAt: now, endedAt: now }],
-  };
-}
 
 export async function lookAtJob(job: StoredJob, outcome: Outcome | undefined, deps: GatewayDeps): Promise<JobSight> {
   const lies = outcome ? "absent" : await deps.producer.find(laneOf(job), job.callId).catch(() => "absent" as const);

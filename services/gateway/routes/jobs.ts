@@ -1,11 +1,11 @@
 import type { FastifyRequest, RouteHandlerMethod } from "fastify";
 import { GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import type { StoredJob } from "#shared/store/job-store.ts";
-import { recordSpend } from "#shared/store/record-spend.ts";
 import { writeAnswer, writeJson } from "../answer.ts";
 import { readIdempotencyKey } from "../call/idempotency-key.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
-import { canceledOutcome, jobAnswer, laneOf, lookAtJob } from "../jobs/answer-job.ts";
+import { jobAnswer, lookAtJob } from "../jobs/answer-job.ts";
+import { cancelJob } from "../jobs/cancel-job.ts";
 import { describeJob } from "../jobs/describe-job.ts";
 import { callIdOf, jobIdOf } from "../jobs/job-id.ts";
 import { sendError } from "../plugins/errors.ts";
@@ -21,7 +21,7 @@ export function jobRoute(deps: GatewayDeps): RouteHandlerMethod {
     const job = await readJob(request, deps);
     const pathPrefix = request.url.slice(0, Math.max(0, request.url.indexOf("/v1/")));
     const asked = { waitMs, pathPrefix, waiterId: request.id };
-    writeAnswer(response, request.id, await jobAnswer(job, asked, { ...deps, response }));
+    writeAnswer(response, job.callId, await jobAnswer(job, asked, { ...deps, response }));
   });
 }
 
@@ -35,8 +35,8 @@ export function cancelJobRoute(deps: GatewayDeps): RouteHandlerMethod {
       return;
     }
     const job = await readJob(request, deps);
-    const canceled = await cancelJob(job, deps);
-    writeJson(response, request.id, describeJob(await lookAtJob(job, canceled, deps)));
+    const outcome = await cancelJob(job, deps);
+    writeJson(response, job.callId, describeJob(await lookAtJob(job, outcome, deps)));
   });
 }
 
@@ -82,21 +82,6 @@ async function readJob(request: FastifyRequest, { jobs }: GatewayDeps): Promise<
   const job = await jobs.get(request.caller.keyId, callIdOf(id));
   if (!job) throw new GatewayError("not_found", `job: ${id}`);
   return job;
-}
-
-/** Whichever comes first is recorded: the job's own end, or this. */
-async function cancelJob(job: StoredJob, deps: GatewayDeps) {
-  const { results, jobTimes, producer } = deps;
-  const outcome = canceledOutcome(job.callId);
-  const settled = await results.settle(job.callId, outcome, "", jobTimes.keepMs);
-  if (settled === "already") return results.read(job.callId);
-  await results.cancel(job.callId, job.expiresAt);
-  const removed = await producer.remove(laneOf(job), job.callId);
-  // A provider may have worked on what ran, and nobody will hear for how many tokens.
-  const facts = { ...outcome, code: removed === "removed" ? ("conflict" as const) : outcome.code };
-  recordSpend({ head: job, facts, endedAt: Date.now(), bill: undefined, hold: job.hold, isFree: false }, deps);
-  deps.logger.info({ callId: job.callId, keyId: job.keyId }, "job canceled");
-  return outcome;
 }
 
 function idOf(job: StoredJob | undefined): string | null {

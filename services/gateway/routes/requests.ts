@@ -5,6 +5,7 @@ import { GatewayError, toGatewayError } from "#shared/messages/error.ts";
 import type { StoredTrace, TraceStore } from "#shared/store/trace-store.ts";
 import { writeJson } from "../answer.ts";
 import { nobodysId } from "../call/refusal-traces.ts";
+import { callIdOf } from "../jobs/job-id.ts";
 import { sendError } from "../plugins/errors.ts";
 
 /** A trace is written a little after the answer: who asks at once is kept waiting this long. */
@@ -33,6 +34,8 @@ async function readTrace(traces: TraceStore, keyId: string, id: string): Promise
       throw new GatewayError("overloaded", "Traces cannot be read at the moment.", { retryAfterS: 1, cause });
     });
     if (trace !== undefined) return trace;
+    const advice = adviceFor(id);
+    if (advice !== undefined) throw new GatewayError("not_found", `No trace of ${id.slice(0, 200)}: ${advice}.`);
     if (Date.now() >= until) break;
     await sleep(lookEveryMs);
   }
@@ -43,6 +46,18 @@ async function readTrace(traces: TraceStore, keyId: string, id: string): Promise
 
 async function findTrace(traces: TraceStore, keyId: string, id: string): Promise<StoredTrace | undefined> {
   return (await traces.get(keyId, id)) ?? (await traces.get(nobodysId, id));
+}
+
+const wanted = "give the request-id header of an answer, or its x-sluice-request-id (call_…)";
+
+/** What to give instead of an id of another kind. Providers' ids may look like anything, so a trace is looked for first. */
+function adviceFor(id: string): string | undefined {
+  if (id.startsWith("call_")) return undefined;
+  if (id.startsWith("job_")) return `that is a job's id; give the job's request_id, ${callIdOf(id).slice(0, 200)}`;
+  if (id.startsWith("msgbatch_")) return "that is a batch's id; give the request_id of an errored line of its results";
+  if (id.startsWith("msg_")) return `that is a message's id; ${wanted}`;
+  // Words, such as a placeholder that was left standing.
+  return /\d/.test(id) ? undefined : `that is no request's id; ${wanted}, of a job its request_id`;
 }
 
 function inWords(ms: number): string {
