@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { checkFile } from "./check-file.ts";
 import { ConfigError } from "./config-error.ts";
+import { isAbsent } from "./environment.ts";
 import type { Environment } from "./interpolate.ts";
 import { parseFile } from "./parse-file.ts";
 import { readConfig } from "./read-config.ts";
@@ -28,6 +29,12 @@ export function loadConfig(environment: Environment, { process }: LoadOptions = 
     if (!(error instanceof ConfigError)) throw error;
     throw new ConfigError(error.faults, file);
   }
+}
+
+/** Whether the file says which providers there are; without any the environment does. */
+export function namesProviders(environment: Environment): boolean {
+  const file = environment["SLUICE_CONFIG"] ?? "";
+  return file !== "" && !isAbsent((parseFile(readText(file)) as { readonly providers?: unknown }).providers);
 }
 
 /** The same configuration with the callers' keys as they are written now. Throws a ConfigError when anything is wrong. */
