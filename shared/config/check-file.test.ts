@@ -50,6 +50,9 @@ test("every fault is reported at once, each with its path", () => {
       "models.claude-sonnet-5.created_at: there is no such date",
       "keys[0]: needs `key` or `sha256`",
       "keys[1].sha256: must be 64 hex digits",
+      "models.claude-opus-5.routes[0]: there is no provider of this name (did you mean `first`?)",
+      "models.claude-opus-4-8.aliases[0]: this is the name of a model",
+      "keys[1].name: the same name twice",
       "keys[2].name: is missing",
       "keys[2].limits.rpm: must be a whole number, at least 1",
       "oidc[0].audience: must be text or a list of texts",
@@ -76,6 +79,56 @@ test("names have to point at something, and be told once", () => {
     "keys[2]: is the same key as `ci`",
     "keys[1].name: the same name twice",
   ]);
+});
+
+test("a fault of an entry hides no other of it or of its section, and makes no more of itself", () => {
+  const found = faults(`
+    providers: { main: { type: anthropic }, second: { type: anthropic, auth: google, base_url: x } }
+    models:
+      "a b": {}
+      claude-opus-5: { alias: [opus], routes: [main, secnd, { provider: nope, modl: x }, { modl: x }, second] }
+      claude-opus-4-8: { aliases: [7, opus], routes: main, created_at: 2026-13-40 }
+      claude-sonnet-5: { routes: [{ provider: 7 }], aliases: [opus], max_tokens: 0 }
+    keys:
+      - { name: team, key: abc, budget: { usd: 1, per: week }, expires_at: 2027-02-99 }
+      - { name: team, key: abc, disabled: 1 }
+      - { name: other, kye: abcd }
+      - { key: abc }
+      - { name: 7, key: abc }
+      - { name: 8, key: abc }
+    oidc:
+      - { name: gh, issuer: "https://x", audience: a, claims: {} }
+      - { name: gh, issuer: "https://x", audience: a, claims: { a: b } }
+  `);
+  expect(found.toSorted()).toEqual(
+    [
+      "providers.second.base_url: must be an http(s) URL without credentials, query or fragment",
+      "models: has a member whose name cannot be used",
+      "models.claude-opus-5.alias: unknown member (did you mean `aliases`?)",
+      "models.claude-opus-5.routes[1]: there is no provider of this name (did you mean `second`?)",
+      "models.claude-opus-5.routes[2].modl: unknown member (did you mean `model`?)",
+      "models.claude-opus-5.routes[2]: there is no provider of this name",
+      "models.claude-opus-5.routes[3].provider: is missing",
+      "models.claude-opus-5.routes[3].modl: unknown member (did you mean `model`?)",
+      "models.claude-opus-4-8.aliases[0]: must be text, and not empty",
+      "models.claude-opus-4-8.routes: must be a list with at least one route",
+      "models.claude-opus-4-8.created_at: there is no such date",
+      "models.claude-sonnet-5.aliases[0]: this is an alias of `claude-opus-4-8` already",
+      "models.claude-sonnet-5.max_tokens: must be a whole number, at least 1",
+      "keys[0].budget.per: must be one of day, month",
+      "keys[0].expires_at: there is no such date",
+      "keys[1].name: the same name twice",
+      "keys[1]: is the same key as `team`",
+      "keys[1].disabled: must be true or false",
+      "keys[2].kye: unknown member (did you mean `key`?)",
+      "keys[3].name: is missing",
+      "keys[4].name: must be a word of letters, digits, `.`, `_`, `-`",
+      "keys[5].name: must be a word of letters, digits, `.`, `_`, `-`",
+      "models.claude-sonnet-5.routes[0].provider: must be text, and not empty",
+      "oidc[0].claims: must be a mapping with at least one claim",
+      "oidc[1].name: the same name twice",
+    ].toSorted(),
+  );
 });
 
 test.each([

@@ -13,14 +13,8 @@ export function lacksApiKey(config: ProviderConfig): boolean {
 }
 
 function isShownKey(config: ProviderConfig): boolean {
-  switch (config.type) {
-    case "anthropic":
-      return config.auth === "x-api-key" || config.auth === "bearer";
-    case "foundry":
-      return config.auth === "api-key";
-    case "gemini":
-      return config.api === "ai-studio";
-    default:
-      return config.type === "openai";
-  }
+  if (config.type === "anthropic") return config.auth === "x-api-key" || config.auth === "bearer";
+  if (config.type === "foundry") return config.auth === "api-key";
+  if (config.type === "gemini") return config.api === "ai-studio";
+  return config.type === "openai";
 }
