@@ -78,6 +78,19 @@ test("keys that are disabled or have expired are not offered", async () => {
   });
 });
 
+test("doubts of every process are known before anything starts", async () => {
+  const file = `
+    providers: { one: { type: anthropic } }
+    models: { claude-sonet-5-5: , house: }
+    keys: [{ name: a, key: a, models: [nothing] }, { name: b, key: b, models: [house], budget: { usd: 1, per: day } }]`;
+  expect((await read({}, file)).doubts.map(({ member }) => member)).toEqual([
+    "providers.one.api_key",
+    "models.claude-sonet-5-5",
+    "keys[0].models",
+    "keys[1].budget",
+  ]);
+});
+
 test.each(["", "providers: {}", "keys: []\nproviders:\n"])(
   "%j names no provider, and the simulator comes in",
   async (file) => {

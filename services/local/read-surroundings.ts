@@ -5,6 +5,7 @@ import { loadConfig, namesProviders } from "#shared/config/load-config.ts";
 import { hashKey } from "#shared/config/read-identities.ts";
 import type { SluiceConfig } from "#shared/config/schema.ts";
 import { createCatalogue } from "#shared/routing/catalogue.ts";
+import { callerDoubts, modelDoubts, providerDoubts, type ConfigDoubt } from "#shared/routing/config-doubts.ts";
 
 export type Environment = Readonly<Record<string, string>>;
 
@@ -31,6 +32,8 @@ export interface Surroundings {
   readonly knownKey: string | undefined;
   /** A model that can be called. */
   readonly model: string;
+  /** What the configuration allows and hardly means. */
+  readonly doubts: readonly ConfigDoubt[];
   /** What open calls are given to finish when everything ends. */
   readonly drainMs: number;
 }
@@ -71,6 +74,7 @@ export async function readSurroundings(env: Environment, cwd: string, offers: Of
     namesProviders: namesProviders(seen),
     hasKeys: config.keys.length > 0 || config.oidc.length > 0,
     keyNames: [...usable, ...config.oidc].map(({ name }) => name),
+    doubts: [...providerDoubts(config), ...modelDoubts(config), ...callerDoubts(config)],
     drainMs: config.server.drainMs,
     knownKey: usable.some(({ sha256 }) => sha256 === hashKey(env["SLUICE_KEY"] ?? "")) ? env["SLUICE_KEY"] : undefined,
     model: (models.find(({ name }) => name === usualModel) ?? models[0])?.name ?? usualModel,

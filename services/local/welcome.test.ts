@@ -15,6 +15,7 @@ const facts = {
   configFile: undefined,
   hosts: ["127.0.0.1:9100"],
   metricsUrl: "http://127.0.0.1:4000/metrics",
+  doubts: [],
 };
 
 /** The words that a shell makes of the printed call. */
@@ -67,6 +68,13 @@ test("where everything is, is said", () => {
 test("a config file that names no provider is not said to have chosen the simulator", () => {
   expect(welcome({ ...facts, configFile: "/here/sluice.yaml" })).toContain(
     "  calls    go to the simulator: the config file names no provider; ANTHROPIC_API_KEY=… npm start calls Anthropic\n",
+  );
+});
+
+test("what the config hardly means is said where it is read", () => {
+  const doubts = [{ member: "providers.one.api_key", why: "is missing: the vendor will refuse every call" }];
+  expect(welcome({ ...facts, doubts })).toContain(
+    "metrics\n  doubtful providers.one.api_key is missing: the vendor will refuse every call\n",
   );
 });
 

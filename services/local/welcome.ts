@@ -1,3 +1,5 @@
+import type { ConfigDoubt } from "#shared/routing/config-doubts.ts";
+
 export interface WelcomeFacts {
   readonly url: string;
   /** What callers use; undefined: the config file has keys of its own, and only their hashes are known. */
@@ -14,6 +16,7 @@ export interface WelcomeFacts {
   /** The providers' hosts. */
   readonly hosts: readonly string[];
   readonly metricsUrl: string;
+  readonly doubts: readonly ConfigDoubt[];
 }
 
 /** What is printed once everything is ready: where everything is, and a call to paste, the README's. */
@@ -33,6 +36,7 @@ export function welcome(facts: WelcomeFacts): string {
     `  key      ${describeKey(facts)}`,
     `  calls    ${describeCalls(facts)}`,
     `  metrics  ${facts.metricsUrl}`,
+    ...facts.doubts.map(({ member, why }) => `  doubtful ${member} ${why}`),
     "",
     "Try it:",
     `  curl -s ${facts.url}/v1/messages${headers} -d '${body}' -w '\\n'`,
