@@ -61,7 +61,7 @@ describe("a command line that makes no sense ends with 2 before anybody is asked
     [["keys", "add"], "NAME is missing", "main.ts keys add NAME"],
     [["keys", "add", "a b"], "a key's name", "letters, digits"],
     [["keys", "add", "a", "--models", "x,,y"], "--models", "with commas between"],
-    [["keys", "add", "a", "--write"], "there is no sluice.yaml", "--config"],
+    [["keys", "add", "a", "--write", "--config", "b.yaml"], "there is no b.yaml", "leave --config out"],
     [["keys", "add", "a", "--write", "--config", "."], "cannot read .", "it is a folder"],
   ])("%j", async (args, fault, wayOut) => {
     const { code, stdout, stderr } = await run(args);
