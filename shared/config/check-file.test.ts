@@ -144,6 +144,12 @@ test.each([
   expect(faults(text)).toContain(fault);
 });
 
+test.each(["[first]", "first", "7"])("a model that is %s is told what it can be", (model) => {
+  expect(faults(`models: { claude-opus-5: ${model} }`)).toEqual([
+    "models.claude-opus-5: must be a mapping such as `{ routes: [PROVIDER] }`, or nothing",
+  ]);
+});
+
 describe("a provider", () => {
   const ofOne = (members: string): string[] => faults(`providers: { a: { ${members} } }`);
 
@@ -163,6 +169,11 @@ describe("a provider", () => {
   ])("may be { %s }", (members) => expect(ofOne(members)).toEqual([]));
 
   test.each([
+    [
+      "type: antropic",
+      "providers.a.type: must be one of anthropic, bedrock, vertex, foundry, openai, gemini (did you mean `anthropic`?)",
+    ],
+    ["type: 7", "providers.a.type: must be one of anthropic, bedrock, vertex, foundry, openai, gemini"],
     ["type: cohere", "providers.a.type: must be one of anthropic, bedrock, vertex, foundry, openai, gemini"],
     ["type: bedrock", "providers.a.region: is missing"],
     ["type: bedrock, region: us_east", "providers.a.region: must be a name of lower-case letters, digits and `-`"],
@@ -223,7 +234,9 @@ describe("the file as a whole", () => {
     ["# nothing\n", []],
     ["server:\nkeys:\n", []],
     ["[1]", [": must be a mapping"]],
-    ["server: { port: 1 }\nserver: { port: 2 }\n", [": line 2, column 1: the same member twice"]],
+    ["server: { port: 1 }\nserver: { port: 2 }\n", [": line 2, column 1: `server` twice"]],
+    ["a: {\n  'b.c' : 1, 'b.c' : 2 }", [": line 2, column 14: `b.c` twice"]],
+    ["keys: [{ sk ant: 1, sk ant: 2 }]", [": line 1, column 21: the same member twice"]],
     ["server:\n\tport: 1\n", [": line 2, column 1: a tab in the indentation"]],
   ])("%j", (text, expected) => {
     expect(faults(text)).toEqual(expected);

@@ -70,8 +70,8 @@ function checkTyped({ value, path, replace }: Place, shapes: readonly Shape[], w
   if (type === undefined) return fault("is missing", "type");
   const shape = shapes.find(({ properties }) => properties?.["type"]?.enum?.includes(type));
   if (shape) return check({ value, path, replace }, shape, work);
-  const types = shapes.flatMap(({ properties }) => properties?.["type"]?.enum ?? []);
-  fault(`must be one of ${types.join(", ")}`, "type");
+  const types = shapes.flatMap(({ properties }) => properties?.["type"]?.enum ?? []).map(String);
+  fault(`must be one of ${types.join(", ")}${typeof type === "string" ? hint(type, types) : ""}`, "type");
 }
 
 function isContainerFor(shape: Shape, value: unknown): boolean {

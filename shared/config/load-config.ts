@@ -48,7 +48,11 @@ function readText(file: string): string {
     return readFileSync(file, "utf8");
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "no reason given";
-    throw new ConfigError([{ path: "", message: `the file cannot be read (${code})` }]);
+    const isMissing = code === "ENOENT";
+    const message = isMissing
+      ? "there is no such file, and SLUICE_CONFIG names it"
+      : `the file cannot be read (${code})`;
+    throw new ConfigError([{ path: "", message }]);
   }
 }
 
