@@ -103,7 +103,7 @@ describe("help", () => {
     ["batch results", [/-o, --output FILE +the file/]],
     ["batch cancel", [/batch cancel ID/]],
     ["jobs", [/--wait SECONDS +wait/]],
-    ["limits", [/--json/]],
+    ["limits", [/--json/, /--all +also targets/, /IN USE is interactive\+background/]],
     ["keys add", [/--write +add/, /--config FILE +the file/, /--models GLOBS +the models/]],
   ])("of %s is, with its options", async (words, lines) => {
     const { code, stdout, stderr } = await run([...words.split(" "), "--help"]);
