@@ -59,6 +59,9 @@ test("where everything is, is said", () => {
   const named = welcome({ ...facts, namesProviders: true, configFile: "/here/sluice.wires.example.yaml" });
   expect(named).toContain("  calls    go to the simulator, as the config file says\n");
   expect(named).not.toContain("ANTHROPIC_API_KEY");
+  expect(
+    welcome({ ...facts, namesProviders: true, configFile: "/c.yaml", hosts: ["api.anthropic.com", "127.0.0.1:9100"] }),
+  ).toContain("  calls    go to api.anthropic.com, 127.0.0.1:9100\n");
   expect(text).toContain("  metrics  http://127.0.0.1:4000/metrics\n");
   expect(welcome({ ...facts, simulated: false, hosts: ["api.anthropic.com", "eu.example"] })).toContain(
     "  calls    go to api.anthropic.com, eu.example\n",

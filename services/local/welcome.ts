@@ -56,7 +56,7 @@ function describeKey({ key, keyFile, keyNames }: WelcomeFacts): string {
 }
 
 function describeCalls({ simulated, namesProviders, hosts, configFile }: WelcomeFacts): string {
-  if (!simulated) return `go to ${hosts.join(", ")}`;
+  if (!simulated || (namesProviders && hosts.length > 1)) return `go to ${hosts.join(", ")}`;
   if (namesProviders) return "go to the simulator, as the config file says";
   const why = configFile === undefined ? "" : ": the config file names no provider";
   return `go to the simulator${why}; ANTHROPIC_API_KEY=… npm start calls Anthropic`;
