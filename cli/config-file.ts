@@ -13,6 +13,12 @@ export function renderKey(key: NewKey): string {
   return stringify({ keys: [key] }).trimEnd();
 }
 
+/** Whether a file that `addKey` takes names keys. */
+export function hasKeys(text: string): boolean {
+  const keys = parseDocument(text).get("keys");
+  return isSeq(keys) && keys.items.length > 0;
+}
+
 /**
  * The text of sluice.yaml with one more key. In a list of lines everything else stays byte for byte; a list in brackets,
  * or none, is written anew, with its comments.

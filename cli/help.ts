@@ -5,6 +5,9 @@ const options = `  --url URL    the gateway (SLUICE_URL, else http://127.0.0.1:8
   --help       this text, or that of a command
 `;
 
+const versionLine = `  --version    print the version
+`;
+
 const codes = `Exit codes: 0 all well, 1 something failed, 2 the command line makes no sense, 130 interrupted.
 `;
 
@@ -12,7 +15,7 @@ const codes = `Exit codes: 0 all well, 1 something failed, 2 the command line ma
 export function generalHelp(commands: readonly Command[], self: string): string {
   const width = Math.max(...commands.map(({ usage }) => usage.length));
   const lines = commands.map(({ usage, summary }) => `  ${usage.padEnd(width)}  ${summary}\n`);
-  return `Talks to a Sluice gateway.\n\n  ${self} COMMAND [options]\n\n${lines.join("")}\n${options}\n${codes}`;
+  return `Talks to a Sluice gateway.\n\n  ${self} COMMAND [options]\n\n${lines.join("")}\n${options}${versionLine}\n${codes}`;
 }
 
 export function helpOf({ usage, summary, help, options: own = {} }: Command, self: string): string {

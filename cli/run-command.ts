@@ -12,6 +12,7 @@ import { createGatewayClient, GatewayFailure, type GatewayClient } from "./gatew
 import { generalHelp, helpOf } from "./help.ts";
 import type { Terminal } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
+import { readVersion } from "./version.ts";
 
 export interface Surroundings {
   readonly argv: readonly string[];
@@ -78,6 +79,10 @@ function answerGenerally({ argv, terminal, self }: Surroundings, asked: readonly
   const help = generalHelp(commands, self);
   if (argv.includes("--help") || argv.includes("-h")) {
     terminal.out(help);
+    return exitCodes.ok;
+  }
+  if (argv.includes("--version")) {
+    terminal.out(`${readVersion()}\n`);
     return exitCodes.ok;
   }
   if (asked.length === 0) {

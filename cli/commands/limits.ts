@@ -36,18 +36,51 @@ interface Limits {
 export const limits: Command = {
   usage: "limits",
   summary: "show the providers' limits and how full the lanes are",
-  help: "With --json as the gateway answers.",
+  help: `IN USE is interactive+background calls in hand, of as many as the workers think the target takes at a time.
+REMAINING is what the provider said last of its own limits.`,
   args: 0,
-  options: { json: { type: "boolean" } },
-  async run({ client, values, terminal }) {
+  options: {
+    all: { type: "boolean", help: "also targets that nobody has used" },
+    json: { type: "boolean", help: "all of it, as the gateway answers" },
+  },
+  async run({ client, values, terminal, self }) {
     const answer = await client().get<Limits>("/v1/limits");
-    terminal.out(values["json"] === true ? `${JSON.stringify(answer, undefined, 2)}\n` : render(answer));
+    if (values["json"] === true) {
+      terminal.out(`${JSON.stringify(answer, undefined, 2)}\n`);
+      return 0;
+    }
+    const shown = values["all"] === true ? answer.targets : answer.targets.filter(isWorthARow(answer.targets));
+    terminal.out(render(answer, shown));
+    const hidden = answer.targets.length - shown.length;
+    if (hidden > 0)
+      terminal.note(
+        `Left out: ${hidden} of ${answer.targets.length} targets, that nobody has used. See them with:  ${self} limits --all`,
+      );
     return 0;
   },
 };
 
-function render({ at, targets, lanes }: Limits): string {
-  const targetRows = targets.map((target) => [
+/** A target that is out by itself is told of though nobody used it; one that is out with its provider is not. */
+function isWorthARow(targets: readonly TargetLimits[]): (target: TargetLimits) => boolean {
+  const whole = new Set(byProvider(targets).filter(isOutAsAWhole).flat());
+  return (target) =>
+    target.concurrency !== null ||
+    Object.keys(target.limits).length > 0 ||
+    (target.state !== "ok" && !whole.has(target));
+}
+
+function byProvider(targets: readonly TargetLimits[]): TargetLimits[][] {
+  return [...Map.groupBy(targets, ({ provider }) => provider).values()];
+}
+
+/** Whether all of a provider's targets, and they are several, are not asked for one reason. */
+function isOutAsAWhole(targets: readonly TargetLimits[]): boolean {
+  const reasons = new Set(targets.map((target) => (target.reason ? whyOf(target) : "")));
+  return targets.length > 1 && reasons.size === 1 && !reasons.has("");
+}
+
+function render({ at, targets, lanes }: Limits, shown: readonly TargetLimits[]): string {
+  const targetRows = shown.map((target) => [
     target.provider,
     target.model,
     describeState(target, Date.parse(at)),
@@ -61,7 +94,7 @@ function render({ at, targets, lanes }: Limits): string {
     String(depth.running),
     depth.oldest_waiting_ms === null ? "-" : seconds(depth.oldest_waiting_ms),
   ]);
-  const leftOut = targets.filter(({ reason }) => reason).map(describeLeftOut);
+  const leftOut = byProvider(targets).flatMap(describeLeftOut);
   return [
     renderTable(["PROVIDER", "MODEL", "STATE", "IN USE", "REMAINING"], targetRows),
     ...(leftOut.length === 0 ? [] : [renderTable(["NOT ASKED", "MODEL", "UNTIL", "WHY"], leftOut)]),
@@ -91,10 +124,25 @@ const reasonWords: Readonly<Record<string, string>> = {
   stream_cut: "breaker open: streams end early",
 };
 
-function describeLeftOut({ provider, model, blocked_until: until, reason, last_error: last }: TargetLimits): string[] {
+/** Of one provider: a row for each target that is not asked, or one for all. */
+function describeLeftOut(targets: readonly TargetLimits[]): string[][] {
+  const row = ({ provider, model, blocked_until: until, ...why }: TargetLimits): string[] => [
+    provider,
+    model,
+    until ?? "-",
+    whyOf(why),
+  ];
+  const [soonest] = targets.toSorted((one, other) =>
+    (one.blocked_until ?? "").localeCompare(other.blocked_until ?? ""),
+  );
+  if (soonest !== undefined && isOutAsAWhole(targets)) return [row({ ...soonest, model: `all ${targets.length}` })];
+  return targets.filter(({ reason }) => reason).map(row);
+}
+
+function whyOf({ reason, last_error: last }: Pick<TargetLimits, "reason" | "last_error">): string {
   const seen = [last?.status, last?.error].filter((part) => part !== null && part !== undefined).join(" ");
   const why = reasonWords[reason ?? ""] ?? reason ?? "";
-  return [provider, model, until ?? "-", seen === "" ? why : `${why} (${seen})`];
+  return seen === "" ? why : `${why} (${seen})`;
 }
 
 function describeUse({ concurrency }: TargetLimits): string {

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import type { SluiceConfig } from "#shared/config/schema.ts";
 import { createJobProducer } from "#shared/queue/job-producer.ts";
 import { createCatalogue } from "#shared/routing/catalogue.ts";
+import { callerDoubts, logDoubts, modelDoubts } from "#shared/routing/config-doubts.ts";
 import { createPriceBook } from "#shared/routing/price-book.ts";
 import { createWorkerPool } from "#shared/rpc/worker-pool.ts";
 import type { Service, ServiceContext } from "#shared/runtime/run-service.ts";
@@ -50,6 +51,7 @@ const batchTimeoutMs = 10_000;
 
 /** Opens everything a gateway stands on, then listens. What is opened is the context's to close. */
 export async function startGateway(config: SluiceConfig, context: GatewayContext): Promise<Gateway> {
+  logDoubts(context.logger, [...modelDoubts(config), ...callerDoubts(config)]);
   const { deps, describeRedis, awaitRedis } = openDeps(config, context);
   const app = buildApp(deps);
   context.own(app);
@@ -62,6 +64,7 @@ export async function startGateway(config: SluiceConfig, context: GatewayContext
   return {
     port,
     useKeys({ keys, oidc }) {
+      logDoubts(context.logger, callerDoubts({ ...config, keys, oidc }));
       deps.keyring.replace(keys);
       void deps.oidc.replace(oidc);
     },

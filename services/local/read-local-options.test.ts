@@ -27,8 +27,11 @@ test("every option is read", () => {
 test.each([
   [["--workers", "0"], /--workers takes a whole number from 1 to 64, not "0"/],
   [["--port", "eighty"], /--port takes a whole number from 1 to 65535, not "eighty"/],
-  [["--prot", "80"], /--prot/],
-  [["extra"], /extra/],
+  [["--prot", "80"], /^there is no option --prot \(did you mean `--port`\?\)\. See npm start -- --help$/],
+  [["--frobnicate"], /^there is no option --frobnicate\. See npm start -- --help$/],
+  [["--dispatcher=2"], /^there is no option --dispatcher \(did you mean `--dispatchers`\?\)/],
+  [["extra"], /"extra".*See npm start -- --help$/],
+  [["--port"], /--port.*See npm start -- --help$/],
 ])("%j is refused in words", (args, message) => {
   expect(() => readLocalOptions(args)).toThrow(message);
 });

@@ -1,4 +1,5 @@
-import { parseArgs } from "node:util";
+import { parseArgs, type ParseArgsConfig } from "node:util";
+import { nearest } from "#shared/config/nearest.ts";
 
 /** What the command line of `npm start` asks for. */
 export interface LocalOptions {
@@ -28,19 +29,18 @@ export const usage = `Starts Sluice on this machine: Redis, a worker, a dispatch
   ANTHROPIC_API_KEY without a config file: call Anthropic with this key
 `;
 
+const declared = {
+  port: { type: "string" },
+  workers: { type: "string", default: "1" },
+  dispatchers: { type: "string", default: "1" },
+  data: { type: "string", default: ".sluice" },
+  "no-download": { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false },
+} as const satisfies ParseArgsConfig["options"];
+
 /** Reads the arguments after the script's name. Throws an Error whose message says what is wrong. */
 export function readLocalOptions(args: readonly string[]): LocalOptions {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      port: { type: "string" },
-      workers: { type: "string", default: "1" },
-      dispatchers: { type: "string", default: "1" },
-      data: { type: "string", default: ".sluice" },
-      "no-download": { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
+  const values = parse(args);
   return {
     port: values.port === undefined ? undefined : wholeNumber("--port", values.port, { least: 1, most: 65_535 }),
     workers: wholeNumber("--workers", values.workers, { least: 1, most: 64 }),
@@ -49,6 +49,26 @@ export function readLocalOptions(args: readonly string[]): LocalOptions {
     allowDownload: !values["no-download"],
     help: values.help,
   };
+}
+
+function parse(args: readonly string[]): ReturnType<typeof parseArgs<{ options: typeof declared }>>["values"] {
+  try {
+    return parseArgs({ args: [...args], options: declared }).values;
+  } catch (reason) {
+    throw new Error(`${describeFault(reason as Error, args)}. See npm start -- --help`, { cause: reason });
+  }
+}
+
+function describeFault(reason: Error, args: readonly string[]): string {
+  const names = Object.keys(declared);
+  for (const [name = ""] of args.map((arg) => /(?<=^--)[^=]+/.exec(arg) ?? [])) {
+    if (name === "" || names.includes(name)) continue;
+    const near = nearest(name, names);
+    return `there is no option --${name}${near === undefined ? "" : ` (did you mean \`--${near}\`?)`}`;
+  }
+  const stray = /^Unexpected argument '(.*?)'/s.exec(reason.message)?.[1];
+  if (stray !== undefined) return `"${stray}" is no option`;
+  return reason.message.split("\n", 1)[0]?.replace(/\.$/, "") ?? "";
 }
 
 function wholeNumber(flag: string, text: string, bounds: { readonly least: number; readonly most: number }): number {

@@ -65,12 +65,49 @@ test("a sluice.yaml of the folder is found, and its own Redis, keys and models a
   });
 });
 
+test("keys that are disabled or have expired are not offered", async () => {
+  const providers = "providers: { one: { type: anthropic, api_key: k } }\n";
+  const keys = `keys:
+    - { name: old, key: old-secret, expires_at: 2020-01-31 }
+    - { name: off, key: off-secret, disabled: true }
+    - { name: good, key: good-secret, expires_at: 9999-12-31 }`;
+  expect(await read({ SLUICE_KEY: "off-secret" }, providers + keys)).toMatchObject({
+    hasKeys: true,
+    keyNames: ["good"],
+    knownKey: undefined,
+  });
+});
+
+test("doubts of every process are known before anything starts", async () => {
+  const file = `
+    providers: { one: { type: anthropic } }
+    models: { claude-sonet-5-5: , house: }
+    keys: [{ name: a, key: a, models: [nothing] }, { name: b, key: b, models: [house], budget: { usd: 1, per: day } }]`;
+  expect((await read({}, file)).doubts.map(({ member }) => member)).toEqual([
+    "providers.one.api_key",
+    "models.claude-sonet-5-5",
+    "keys[0].models",
+    "keys[1].budget",
+  ]);
+});
+
+test.each(["", "providers: {}", "keys: []\nproviders:\n"])(
+  "%j names no provider, and the simulator comes in",
+  async (file) => {
+    expect(await read({}, file)).toMatchObject({ usesSimulator: true, namesProviders: false });
+  },
+);
+
 test("a file that leaves Redis and the simulator to the environment gets ours", async () => {
   const file = `
     redis: { url: "\${REDIS_URL:-redis://127.0.0.1:6379}" }
     workers: { listen: "0.0.0.0:50051" }
     providers: { sim: { type: anthropic, base_url: "\${SLUICE_SIMULATOR_URL}", api_key: k } }`;
-  expect(await read({}, file)).toMatchObject({ redisUrl: undefined, usesSimulator: true });
+  expect(await read({}, file)).toMatchObject({
+    redisUrl: undefined,
+    usesSimulator: true,
+    namesProviders: true,
+  });
 });
 
 test("a wildcard host is called by loopback", async () => {

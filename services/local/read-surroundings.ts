@@ -1,10 +1,11 @@
 import { access } from "node:fs/promises";
 import { relative, resolve } from "node:path";
 import { ConfigError, type ConfigFault } from "#shared/config/config-error.ts";
-import { loadConfig } from "#shared/config/load-config.ts";
+import { loadConfig, namesProviders } from "#shared/config/load-config.ts";
 import { hashKey } from "#shared/config/read-identities.ts";
 import type { SluiceConfig } from "#shared/config/schema.ts";
 import { createCatalogue } from "#shared/routing/catalogue.ts";
+import { callerDoubts, modelDoubts, providerDoubts, type ConfigDoubt } from "#shared/routing/config-doubts.ts";
 
 export type Environment = Readonly<Record<string, string>>;
 
@@ -21,14 +22,18 @@ export interface Surroundings {
   readonly usesSimulator: boolean;
   /** The providers' hosts. */
   readonly hosts: readonly string[];
+  /** Whether the config file says which providers there are; else the environment does. */
+  readonly namesProviders: boolean;
   /** Whether callers' keys are configured. */
   readonly hasKeys: boolean;
-  /** Of configured keys and issuers. */
+  /** Of configured keys and issuers; without keys that are disabled or have expired. */
   readonly keyNames: readonly string[];
   /** SLUICE_KEY, if it is one of them: of the others only the hashes are known. */
   readonly knownKey: string | undefined;
   /** A model that can be called. */
   readonly model: string;
+  /** What the configuration allows and hardly means. */
+  readonly doubts: readonly ConfigDoubt[];
   /** What open calls are given to finish when everything ends. */
   readonly drainMs: number;
 }
@@ -57,6 +62,7 @@ export async function readSurroundings(env: Environment, cwd: string, offers: Of
   );
   const { host, port, publicUrl } = config.server;
   const models = createCatalogue(config).list();
+  const usable = config.keys.filter(({ disabled, expiresAt }) => !disabled && (expiresAt ?? Infinity) > Date.now());
   return {
     configFile,
     host,
@@ -65,12 +71,12 @@ export async function readSurroundings(env: Environment, cwd: string, offers: Of
     redisUrl: config.redis.url === offers.redisUrl ? undefined : config.redis.url,
     usesSimulator: Object.values(config.providers).some(({ baseUrl }) => isAt(baseUrl, offers.simulatorUrl)),
     hosts: [...new Set(Object.values(config.providers).map(({ baseUrl }) => new URL(baseUrl).host))],
+    namesProviders: namesProviders(seen),
     hasKeys: config.keys.length > 0 || config.oidc.length > 0,
-    keyNames: [...config.keys, ...config.oidc].map(({ name }) => name),
+    keyNames: [...usable, ...config.oidc].map(({ name }) => name),
+    doubts: [...providerDoubts(config), ...modelDoubts(config), ...callerDoubts(config)],
     drainMs: config.server.drainMs,
-    knownKey: config.keys.some(({ sha256 }) => sha256 === hashKey(env["SLUICE_KEY"] ?? ""))
-      ? env["SLUICE_KEY"]
-      : undefined,
+    knownKey: usable.some(({ sha256 }) => sha256 === hashKey(env["SLUICE_KEY"] ?? "")) ? env["SLUICE_KEY"] : undefined,
     model: (models.find(({ name }) => name === usualModel) ?? models[0])?.name ?? usualModel,
   };
 }

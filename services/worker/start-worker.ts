@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { SluiceConfig } from "#shared/config/schema.ts";
 import { createCatalogue } from "#shared/routing/catalogue.ts";
+import { logDoubts, providerDoubts } from "#shared/routing/config-doubts.ts";
 import { startWorkerServer, type WorkerServer } from "#shared/rpc/worker-server.ts";
 import { withDeadline } from "#shared/runtime/deadline.ts";
 import type { Service, ServiceContext } from "#shared/runtime/run-service.ts";
@@ -29,6 +30,7 @@ const redisPatienceMs = 3000;
 /** Opens everything a worker stands on, then listens. What is opened is the context's to close. */
 export async function startWorker(config: SluiceConfig, context: ServiceContext): Promise<Worker> {
   const { logger } = context;
+  logDoubts(logger, providerDoubts(config));
   const redis = context.own(connectRedis(config.redis.url, "command", { logger }));
   const deps = openDeps(config, context, redis);
   const handler = createCallHandler(deps);

@@ -50,6 +50,9 @@ test("every fault is reported at once, each with its path", () => {
       "models.claude-sonnet-5.created_at: there is no such date",
       "keys[0]: needs `key` or `sha256`",
       "keys[1].sha256: must be 64 hex digits",
+      "models.claude-opus-5.routes[0]: there is no provider of this name (did you mean `first`?)",
+      "models.claude-opus-4-8.aliases[0]: this is the name of a model",
+      "keys[1].name: the same name twice",
       "keys[2].name: is missing",
       "keys[2].limits.rpm: must be a whole number, at least 1",
       "oidc[0].audience: must be text or a list of texts",
@@ -78,6 +81,56 @@ test("names have to point at something, and be told once", () => {
   ]);
 });
 
+test("a fault of an entry hides no other of it or of its section, and makes no more of itself", () => {
+  const found = faults(`
+    providers: { main: { type: anthropic }, second: { type: anthropic, auth: google, base_url: x } }
+    models:
+      "a b": {}
+      claude-opus-5: { alias: [opus], routes: [main, secnd, { provider: nope, modl: x }, { modl: x }, second] }
+      claude-opus-4-8: { aliases: [7, opus], routes: main, created_at: 2026-13-40 }
+      claude-sonnet-5: { routes: [{ provider: 7 }], aliases: [opus], max_tokens: 0 }
+    keys:
+      - { name: team, key: abc, budget: { usd: 1, per: week }, expires_at: 2027-02-99 }
+      - { name: team, key: abc, disabled: 1 }
+      - { name: other, kye: abcd }
+      - { key: abc }
+      - { name: 7, key: abc }
+      - { name: 8, key: abc }
+    oidc:
+      - { name: gh, issuer: "https://x", audience: a, claims: {} }
+      - { name: gh, issuer: "https://x", audience: a, claims: { a: b } }
+  `);
+  expect(found.toSorted()).toEqual(
+    [
+      "providers.second.base_url: must be an http(s) URL without credentials, query or fragment",
+      "models: has a member whose name cannot be used",
+      "models.claude-opus-5.alias: unknown member (did you mean `aliases`?)",
+      "models.claude-opus-5.routes[1]: there is no provider of this name (did you mean `second`?)",
+      "models.claude-opus-5.routes[2].modl: unknown member (did you mean `model`?)",
+      "models.claude-opus-5.routes[2]: there is no provider of this name",
+      "models.claude-opus-5.routes[3].provider: is missing",
+      "models.claude-opus-5.routes[3].modl: unknown member (did you mean `model`?)",
+      "models.claude-opus-4-8.aliases[0]: must be text, and not empty",
+      "models.claude-opus-4-8.routes: must be a list with at least one route",
+      "models.claude-opus-4-8.created_at: there is no such date",
+      "models.claude-sonnet-5.aliases[0]: this is an alias of `claude-opus-4-8` already",
+      "models.claude-sonnet-5.max_tokens: must be a whole number, at least 1",
+      "keys[0].budget.per: must be one of day, month",
+      "keys[0].expires_at: there is no such date",
+      "keys[1].name: the same name twice",
+      "keys[1]: is the same key as `team`",
+      "keys[1].disabled: must be true or false",
+      "keys[2].kye: unknown member (did you mean `key`?)",
+      "keys[3].name: is missing",
+      "keys[4].name: must be a word of letters, digits, `.`, `_`, `-`",
+      "keys[5].name: must be a word of letters, digits, `.`, `_`, `-`",
+      "models.claude-sonnet-5.routes[0].provider: must be text, and not empty",
+      "oidc[0].claims: must be a mapping with at least one claim",
+      "oidc[1].name: the same name twice",
+    ].toSorted(),
+  );
+});
+
 test.each([
   ["servers: {}", "servers: unknown member (did you mean `server`?)"],
   ["server: { heartbeat: 1 }", "server.heartbeat: unknown member"],
@@ -89,6 +142,12 @@ test.each([
   ["models: { claude-opus-5: { alias: [x] } }", "models.claude-opus-5.alias: unknown member (did you mean `aliases`?)"],
 ])("an unknown member gets a hint: %s", (text, fault) => {
   expect(faults(text)).toContain(fault);
+});
+
+test.each(["[first]", "first", "7"])("a model that is %s is told what it can be", (model) => {
+  expect(faults(`models: { claude-opus-5: ${model} }`)).toEqual([
+    "models.claude-opus-5: must be a mapping such as `{ routes: [PROVIDER] }`, or nothing",
+  ]);
 });
 
 describe("a provider", () => {
@@ -110,6 +169,11 @@ describe("a provider", () => {
   ])("may be { %s }", (members) => expect(ofOne(members)).toEqual([]));
 
   test.each([
+    [
+      "type: antropic",
+      "providers.a.type: must be one of anthropic, bedrock, vertex, foundry, openai, gemini (did you mean `anthropic`?)",
+    ],
+    ["type: 7", "providers.a.type: must be one of anthropic, bedrock, vertex, foundry, openai, gemini"],
     ["type: cohere", "providers.a.type: must be one of anthropic, bedrock, vertex, foundry, openai, gemini"],
     ["type: bedrock", "providers.a.region: is missing"],
     ["type: bedrock, region: us_east", "providers.a.region: must be a name of lower-case letters, digits and `-`"],
@@ -170,7 +234,9 @@ describe("the file as a whole", () => {
     ["# nothing\n", []],
     ["server:\nkeys:\n", []],
     ["[1]", [": must be a mapping"]],
-    ["server: { port: 1 }\nserver: { port: 2 }\n", [": line 2, column 1: the same member twice"]],
+    ["server: { port: 1 }\nserver: { port: 2 }\n", [": line 2, column 1: `server` twice"]],
+    ["a: {\n  'b.c' : 1, 'b.c' : 2 }", [": line 2, column 14: `b.c` twice"]],
+    ["keys: [{ sk ant: 1, sk ant: 2 }]", [": line 1, column 21: the same member twice"]],
     ["server:\n\tport: 1\n", [": line 2, column 1: a tab in the indentation"]],
   ])("%j", (text, expected) => {
     expect(faults(text)).toEqual(expected);

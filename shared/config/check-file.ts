@@ -3,6 +3,7 @@ import { checkShape } from "./check-shape.ts";
 import { ConfigError, formatPath, type ConfigFault, type Fault, type PathPart } from "./config-error.ts";
 import { crossCheck, hashOf } from "./cross-check.ts";
 import { applyEnvironment, type SetMember } from "./environment.ts";
+import { withoutEntries, withoutMembers } from "./without-faults.ts";
 import { fileSchema } from "./file-schema.ts";
 import type { FileShape } from "./file-shape.ts";
 import { interpolate, type Environment } from "./interpolate.ts";
@@ -14,7 +15,7 @@ type Mapping = Record<string, unknown>;
 
 /**
  * A parsed file with the environment's values put in, checked whole. Throws a ConfigError with every fault, also those
- * across members, of which the parts without faults of their own are judged.
+ * across members, for which every part that has none of its own is judged.
  */
 export function checkFile(parsed: unknown, environment: Environment, process: ServiceName | undefined): FileShape {
   const secretsMayLack = process !== undefined && process !== "worker";
@@ -32,8 +33,9 @@ export function checkFile(parsed: unknown, environment: Environment, process: Se
   const lacking = new Set(faults.map(({ at }) => formatPath(at)));
   const misshapen = checkShape(tree, fileSchema, convertible).filter(({ at }) => !lacking.has(formatPath(at)));
   const shapeFaults = [...faults, ...misshapen];
-  const sound = without(tree, shapeFaults) as FileShape;
-  const all = [...shapeFaults, ...crossCheck(sound, { keysMayLack, secretsMayLack, providers })];
+  const sound = withoutEntries(tree, shapeFaults) as FileShape;
+  const usable = withoutMembers(tree, shapeFaults) as FileShape;
+  const all = [...shapeFaults, ...crossCheck({ sound, usable }, { keysMayLack, secretsMayLack, providers })];
   if (process === "worker") all.push(...workerListenFaults(workersOf(sound)));
   if (all.length > 0) throw new ConfigError(nameFaults(all, set));
   // A dispatcher compares no keys, but needs to know whose budget is what.
@@ -47,22 +49,6 @@ const secretMembers: Readonly<Record<string, readonly unknown[]>> = {
 
 function isSecretOf(section: string, [first, , member]: readonly PathPart[]): boolean {
   return first === section && (secretMembers[section] ?? []).includes(member);
-}
-
-/** A copy without the entries (of a mapping or list in the first level) and the whole sections that have faults. */
-function without(tree: Mapping, faults: readonly Fault[]): Mapping {
-  const copy: Mapping = { ...tree };
-  for (const [section, value] of Object.entries(copy)) {
-    const own = faults.filter(({ at }) => at[0] === section);
-    const bad = new Set(own.map(({ at }) => at[1]));
-    if (own.length === 0) continue;
-    if (bad.has(undefined)) delete copy[section];
-    else if (Array.isArray(value))
-      copy[section] = (value as unknown[]).map((item, index) => (bad.has(index) ? undefined : item));
-    else if (isMapping(value))
-      copy[section] = Object.fromEntries(Object.entries(value).filter(([name]) => !bad.has(name)));
-  }
-  return copy;
 }
 
 /** In the words of the file, or of the environment variable that set the member; each once. */

@@ -70,8 +70,8 @@ function checkTyped({ value, path, replace }: Place, shapes: readonly Shape[], w
   if (type === undefined) return fault("is missing", "type");
   const shape = shapes.find(({ properties }) => properties?.["type"]?.enum?.includes(type));
   if (shape) return check({ value, path, replace }, shape, work);
-  const types = shapes.flatMap(({ properties }) => properties?.["type"]?.enum ?? []);
-  fault(`must be one of ${types.join(", ")}`, "type");
+  const types = shapes.flatMap(({ properties }) => properties?.["type"]?.enum ?? []).map(String);
+  fault(`must be one of ${types.join(", ")}${typeof type === "string" ? hint(type, types) : ""}`, "type");
 }
 
 function isContainerFor(shape: Shape, value: unknown): boolean {
@@ -102,7 +102,7 @@ function findMember(shape: Shape, name: string): Shape | undefined {
 function describeUnknown(name: string, path: readonly PathPart[], shape: Shape): Fault {
   // `api_key:secret` without a space is one YAML name, so a name that is no word is not repeated.
   if (!/^[A-Za-z_][\w-]{0,39}$/.test(name)) {
-    return { at: path, message: "has a member whose name cannot be used" };
+    return { at: path, message: "has a member whose name cannot be used", unnamed: name };
   }
   if (shape.patternProperties) return { at: [...path, name], message: "this name cannot be used" };
   const message = `unknown member${hint(name, Object.keys(shape.properties ?? {}))}`;

@@ -33,6 +33,8 @@ export type PathPart = string | number;
 export interface Fault {
   readonly at: readonly PathPart[];
   readonly message: string;
+  /** What is wrong, where its own name is not to be told. */
+  readonly unnamed?: PathPart;
 }
 
 /** A path as people write it. */

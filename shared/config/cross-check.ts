@@ -16,22 +16,31 @@ export interface CrossCheckOptions {
   readonly providers: readonly string[];
 }
 
+/** A file by what is left of it. */
+export interface CheckedParts {
+  /** Entries without any fault: what they lack they do lack. */
+  readonly sound: FileShape;
+  /** Every value without a fault, whatever is wrong beside it; lists have gaps. */
+  readonly usable: FileShape;
+}
+
 /** What the schema cannot say: that names point at something, are told once, and that keys are keys. */
-export function crossCheck(file: FileShape, options: CrossCheckOptions): Fault[] {
+export function crossCheck({ sound, usable }: CheckedParts, options: CrossCheckOptions): Fault[] {
   const faults: Fault[] = [];
   const report = (at: readonly PathPart[], message: string): void => void faults.push({ at, message });
-  checkRoutes(file, options, report);
-  for (const [name, provider] of Object.entries(file.providers ?? {}))
+  checkRoutes(usable, options, report);
+  for (const [name, provider] of Object.entries(sound.providers ?? {}))
     for (const fault of providerFaults(provider, options)) report(["providers", name], fault);
-  checkAliases(file, report);
-  checkDates(file, report);
-  checkKeys(file, options, report);
-  checkNames("keys", numbered(file.keys), report);
-  checkNames("oidc", numbered(file.oidc), report);
+  checkAliases(usable, report);
+  checkDates(usable, report);
+  if (!options.keysMayLack) checkSecrets(sound, report);
+  checkKeys({ sound, usable }, report);
+  checkNames("keys", numbered(usable.keys), report);
+  checkNames("oidc", numbered(usable.oidc), report);
   return faults;
 }
 
-/** Items with their places; those that had faults of their own have been taken out. */
+/** Items with their places; what was at fault has been taken out. */
 function numbered<T>(list: readonly (T | undefined)[] = []): [number, T][] {
   return [...list.entries()].filter((entry): entry is [number, T] => entry[1] !== undefined);
 }
@@ -41,7 +50,7 @@ type Report = (at: readonly PathPart[], message: string) => void;
 function checkRoutes(file: FileShape, { providers }: CrossCheckOptions, report: Report): void {
   for (const [name, model] of Object.entries(file.models ?? {})) {
     const seen = new Set<string>();
-    for (const [index, route] of (model?.routes ?? []).entries()) {
+    for (const [index, route] of numbered(model?.routes)) {
       const { provider, target } = describeRoute(route);
       const path = ["models", name, "routes", index];
       if (!providers.includes(provider)) report(path, `there is no provider of this name${hint(provider, providers)}`);
@@ -62,7 +71,7 @@ function checkAliases(file: FileShape, report: Report): void {
   const names = new Set(models.map(([name]) => name));
   const owners = new Map<string, string>();
   for (const [name, model] of models) {
-    for (const [index, alias] of (model?.aliases ?? []).entries()) {
+    for (const [index, alias] of numbered(model?.aliases)) {
       const path = ["models", name, "aliases", index];
       const owner = owners.get(alias);
       if (names.has(alias)) report(path, "this is the name of a model");
@@ -85,22 +94,22 @@ function isDate(written: string | undefined): boolean {
   return written === undefined || !Number.isNaN(Date.parse(written));
 }
 
-function checkKeys(file: FileShape, options: CrossCheckOptions, report: Report): void {
+function checkSecrets({ keys }: FileShape, report: Report): void {
+  for (const [index, key] of numbered(keys))
+    if (hashOf(key) === undefined) report(["keys", index], "needs `key` or `sha256`");
+}
+
+function checkKeys({ sound, usable }: CheckedParts, report: Report): void {
   const owners = new Map<string, string>();
-  for (const [index, key] of numbered(file.keys)) {
+  for (const [index, key] of numbered(usable.keys)) {
     const path = ["keys", index];
     if (key.key !== undefined && key.sha256 !== undefined) report(path, "`key` or `sha256`, not both");
     const hash = hashOf(key);
-    if (hash === undefined) {
-      if (!options.keysMayLack) report(path, "needs `key` or `sha256`");
-      continue;
-    }
+    if (hash === undefined) continue;
     const owner = owners.get(hash);
     if (owner !== undefined) report(path, `is the same key as \`${owner}\``);
     owners.set(hash, key.name);
-    if (hash === demoHash && !isSimulated(file)) {
-      report(path, demoRefused);
-    }
+    if (hash === demoHash && !isSimulated(sound)) report(path, demoRefused);
   }
 }
 

@@ -60,7 +60,8 @@ function defaultProviders(environment: Environment): Mapping {
   return { simulator: { ...simulator, api_key: "sim-1" }, "simulator-2": { ...simulator, api_key: "sim-2" } };
 }
 
-function isAbsent(value: unknown): boolean {
+/** Not written, or written without anything in it: the environment may say it. */
+export function isAbsent(value: unknown): boolean {
   if (value === undefined || value === null) return true;
   return typeof value === "object" && Object.keys(value).length === 0;
 }

@@ -145,7 +145,9 @@ export const fileSchema: TSchema = closedObject("Configuration of Sluice.", {
     record(
       "The models that are served; every built-in one if absent.",
       modelNamePattern,
-      Type.Union([model, Type.Null()]),
+      Type.Union([model, Type.Null()], {
+        errorMessage: "must be a mapping such as `{ routes: [PROVIDER] }`, or nothing",
+      }),
     ),
   ),
   keys: Type.Optional(listSchema("Who may call.", key)),

@@ -105,6 +105,14 @@ describe("without a file", () => {
   });
 });
 
+test("a file that is not there is said to be the one that SLUICE_CONFIG names", () => {
+  const named = join(folder, "nofile.yaml");
+  expect(() => loadConfig({ SLUICE_CONFIG: named })).toThrow(
+    `${named} has a fault:\n  there is no such file, and SLUICE_CONFIG names it`,
+  );
+  expect(() => loadConfig({ SLUICE_CONFIG: folder })).toThrow("the file cannot be read (EISDIR)");
+});
+
 describe("the callers' keys", () => {
   test("SLUICE_KEY makes one that is named default", () => {
     expect(loadConfig({ SLUICE_KEY: "secret" }).keys).toEqual([{ name: "default", sha256: hashKey("secret") }]);

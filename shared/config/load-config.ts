@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { checkFile } from "./check-file.ts";
 import { ConfigError } from "./config-error.ts";
+import { isAbsent } from "./environment.ts";
 import type { Environment } from "./interpolate.ts";
 import { parseFile } from "./parse-file.ts";
 import { readConfig } from "./read-config.ts";
@@ -30,6 +31,12 @@ export function loadConfig(environment: Environment, { process }: LoadOptions = 
   }
 }
 
+/** Whether the file says which providers there are; without any the environment does. */
+export function namesProviders(environment: Environment): boolean {
+  const file = environment["SLUICE_CONFIG"] ?? "";
+  return file !== "" && !isAbsent((parseFile(readText(file)) as { readonly providers?: unknown }).providers);
+}
+
 /** The same configuration with the callers' keys as they are written now. Throws a ConfigError when anything is wrong. */
 export function reloadKeys(config: SluiceConfig, environment: Environment, options: LoadOptions = {}): SluiceConfig {
   const { keys, oidc } = loadConfig(environment, options);
@@ -41,7 +48,11 @@ function readText(file: string): string {
     return readFileSync(file, "utf8");
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "no reason given";
-    throw new ConfigError([{ path: "", message: `the file cannot be read (${code})` }]);
+    const isMissing = code === "ENOENT";
+    const message = isMissing
+      ? "there is no such file, and SLUICE_CONFIG names it"
+      : `the file cannot be read (${code})`;
+    throw new ConfigError([{ path: "", message }]);
   }
 }
 

@@ -2,7 +2,6 @@ import { LineCounter, parseDocument, type YAMLError } from "yaml";
 import { ConfigError, type ConfigFault } from "./config-error.ts";
 
 const phrases: Readonly<Record<string, string>> = {
-  DUPLICATE_KEY: "the same member twice",
   TAB_AS_INDENT: "a tab in the indentation",
   BAD_INDENT: "wrong indentation",
   MISSING_CHAR: "a character is missing",
@@ -10,7 +9,7 @@ const phrases: Readonly<Record<string, string>> = {
 
 /**
  * YAML (and so JSON) to plain values; an empty file is an empty mapping. Throws a ConfigError that names lines and
- * columns and never quotes the text: it may hold secrets.
+ * columns and never quotes a value: it may be a secret.
  */
 export function parseFile(text: string): unknown {
   const lines = new LineCounter();
@@ -20,7 +19,8 @@ export function parseFile(text: string): unknown {
     logLevel: "error",
     stringKeys: true,
   });
-  if (document.errors.length > 0) throw new ConfigError(document.errors.map((error) => describe(error, lines)));
+  if (document.errors.length > 0)
+    throw new ConfigError(document.errors.map((error) => describe(error, { text, lines })));
   try {
     return (document.toJS() as unknown) ?? {};
   } catch {
@@ -29,8 +29,23 @@ export function parseFile(text: string): unknown {
   }
 }
 
-function describe(error: YAMLError, lines: LineCounter): ConfigFault {
+interface Source {
+  readonly text: string;
+  readonly lines: LineCounter;
+}
+
+function describe(error: YAMLError, { text, lines }: Source): ConfigFault {
   const { line, col } = lines.linePos(error.pos[0]);
-  const phrase = phrases[error.code] ?? error.code.toLowerCase().replaceAll("_", " ");
-  return { path: "", message: `line ${line}, column ${col}: ${phrase}` };
+  const isDouble = error.code === "DUPLICATE_KEY";
+  const phrase = isDouble ? describeDouble(text.slice(error.pos[0])) : phrases[error.code];
+  return {
+    path: "",
+    message: `line ${line}, column ${col}: ${phrase ?? error.code.toLowerCase().replaceAll("_", " ")}`,
+  };
+}
+
+/** Only a word is repeated: `api_key:secret` without a space is one name. */
+function describeDouble(rest: string): string {
+  const name = /^(["']?)([A-Za-z_][\w.-]{0,39})\1\s*:\s/.exec(rest)?.[2];
+  return name === undefined ? "the same member twice" : `\`${name}\` twice`;
 }

@@ -61,7 +61,7 @@ describe("a command line that makes no sense ends with 2 before anybody is asked
     [["keys", "add"], "NAME is missing", "main.ts keys add NAME"],
     [["keys", "add", "a b"], "a key's name", "letters, digits"],
     [["keys", "add", "a", "--models", "x,,y"], "--models", "with commas between"],
-    [["keys", "add", "a", "--write"], "there is no sluice.yaml", "--config"],
+    [["keys", "add", "a", "--write", "--config", "b.yaml"], "there is no b.yaml", "leave --config out"],
     [["keys", "add", "a", "--write", "--config", "."], "cannot read .", "it is a folder"],
   ])("%j", async (args, fault, wayOut) => {
     const { code, stdout, stderr } = await run(args);
@@ -103,7 +103,7 @@ describe("help", () => {
     ["batch results", [/-o, --output FILE +the file/]],
     ["batch cancel", [/batch cancel ID/]],
     ["jobs", [/--wait SECONDS +wait/]],
-    ["limits", [/--json/]],
+    ["limits", [/--json/, /--all +also targets/, /IN USE is interactive\+background/]],
     ["keys add", [/--write +add/, /--config FILE +the file/, /--models GLOBS +the models/]],
   ])("of %s is, with its options", async (words, lines) => {
     const { code, stdout, stderr } = await run([...words.split(" "), "--help"]);

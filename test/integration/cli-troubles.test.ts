@@ -186,3 +186,56 @@ test("while every target is asked, and from a gateway that gives no reasons, lim
   expect(out).toContain("blocked 60.0s");
   expect(out).not.toContain("NOT ASKED");
 });
+
+function answerLimits(targets: readonly object[]): void {
+  gateway.next((response) =>
+    json(response, 200, { type: "limits", at: "2026-11-21T00:00:00.000Z", targets, lanes: {} }),
+  );
+}
+
+test("a provider that is out as a whole is one row, unless its targets are out for several reasons", async () => {
+  const concurrency = { limit: 8, interactive: 0, background: 0, workers: 1 };
+  const out = { ...known, state: "unavailable", unavailable_until: until, concurrency };
+  const later = "2026-11-21T00:02:00.000Z";
+  const reason = "account_exhausted";
+  const last_error = { status: 402, error: null };
+  answerLimits([
+    { ...out, provider: "one", model: "a", blocked_until: later, reason, last_error },
+    { ...out, provider: "one", model: "b", blocked_until: until, reason, last_error },
+    { ...out, provider: "one", model: "unused", concurrency: null, blocked_until: until, reason, last_error },
+    { ...out, provider: "two", model: "a", blocked_until: until, reason, last_error },
+    { ...out, provider: "two", model: "b", blocked_until: until, reason: "rate_limited", last_error: null },
+    { ...out, provider: "three", model: "a", blocked_until: until, reason, last_error },
+    { ...out, provider: "three", model: "b", state: "ok", blocked_until: null, reason: null, last_error: null },
+  ]);
+  const said = (await run("limits")).out;
+  const lines = said.split("\n").map((line) => line.replaceAll(/ {2,}/g, " | "));
+  const why = "out of credit, over its spend limit or on hold: see its account (402)";
+  expect(lines.slice(lines.findIndex((line) => line.startsWith("NOT ASKED")) + 1, -2)).toEqual([
+    `one | all 3 | ${until} | ${why}`,
+    `two | a | ${until} | ${why}`,
+    `two | b | ${until} | rate limited`,
+    `three | a | ${until} | ${why}`,
+    "",
+  ]);
+  expect(said).not.toContain("unused");
+});
+
+test("targets that nobody used are left out, and how they are seen is said", async () => {
+  const well = { ...known, state: "ok", reason: null, blocked_until: null, unavailable_until: null, last_error: null };
+  const targets = [
+    { ...well, provider: "one", model: "used", concurrency: { limit: 8, interactive: 0, background: 0, workers: 1 } },
+    { ...well, provider: "one", model: "told", limits: { requests: { limit: 9, remaining: 8, reset: null } } },
+    { ...well, provider: "one", model: "never" },
+    { ...well, provider: "two", model: "never" },
+  ];
+  answerLimits(targets);
+  const some = await run("limits");
+  expect(some.out).toMatch(/one +used[^]*one +told/);
+  expect(some.out).not.toContain("never");
+  expect(some.notes).toEqual(["Left out: 2 of 4 targets, that nobody has used. See them with:  sluice limits --all"]);
+  answerLimits(targets);
+  const all = await run("limits", "--all");
+  expect(all.out).toMatch(/two +never/);
+  expect(all.notes).toEqual([]);
+});

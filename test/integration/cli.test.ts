@@ -270,9 +270,35 @@ describe("keys add", () => {
     expect(await readdir(folder)).toEqual(["sluice.yaml"]);
   });
 
-  test("a file that is not there is not made", async () => {
+  test("what to do with the lines is said beside them", async () => {
+    const { stderr } = await run(["keys", "add", "laptop"]);
+    expect(stderr).toContain("# Put these lines into sluice.yaml");
+    expect(stderr).toContain("SIGHUP");
+    expect(stderr).toContain(".sluice/key is refused");
+  });
+
+  test("with --write a sluice.yaml that is not there is made", async () => {
+    const { code, stderr } = await run(["keys", "add", "laptop", "--write"]);
+    expect(code).toBe(0);
+    expect(stderr).toContain("Made sluice.yaml with it.");
+    expect(stderr).toContain(".sluice/key is refused");
+    expect(parse(await readFile(join(folder, "sluice.yaml"), "utf8"))).toMatchObject({ keys: [{ name: "laptop" }] });
+    const second = await run(["keys", "add", "second", "--write"]);
+    expect(second.stderr).toContain("Added to sluice.yaml.");
+    expect(second.stderr).not.toContain(".sluice/key");
+  });
+
+  test("a file that is named and not there is not made", async () => {
     const { code, stderr } = await run(["keys", "add", "laptop", "--write", "--config", "other.yaml"]);
     expect(code).toBe(2);
     expect(stderr).toContain("there is no other.yaml");
+    const ofVariable = await run(["keys", "add", "laptop", "--write"], { env: { SLUICE_CONFIG: "another.yaml" } });
+    expect(ofVariable.stderr).toContain("there is no another.yaml: SLUICE_CONFIG names it");
+    expect([ofVariable.code, await readdir(folder)]).toEqual([2, []]);
   });
+});
+
+test("--version prints it", async () => {
+  const { version } = JSON.parse(await readFile("package.json", "utf8")) as { version: string };
+  expect(await run(["--version"])).toMatchObject({ code: 0, stdout: `${version}\n` });
 });

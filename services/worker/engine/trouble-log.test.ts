@@ -11,6 +11,14 @@ let log: TroubleLog;
 const common = { baseUrl: "http://x", headers: {}, connections: 1, threads: false, models: {} };
 const configs: Readonly<Record<string, ProviderConfig>> = {
   one: { ...common, type: "anthropic", auth: "x-api-key", apiKey: "sk-secret" },
+  keyless: { ...common, type: "anthropic", auth: "x-api-key" },
+  headed: {
+    ...common,
+    type: "openai",
+    api: "chat",
+    maxTokensField: "max_tokens",
+    headers: { authorization: "Bearer x" },
+  },
   chained: { ...common, type: "bedrock", region: "us-east-1", api: "invoke" },
 };
 
@@ -94,4 +102,14 @@ test("credentials that are not in the file are not looked for there", () => {
   expect(lines[0]).toMatchObject({ reason: "no_credential" });
   expect(lines[0]?.["advice"]).toContain("the credentials that providers.chained finds on this machine");
   expect(lines[0]).not.toHaveProperty("until");
+});
+
+test("a key that is nowhere is said to be missing, not to be wrong", () => {
+  log.noted({ provider: "keyless", model: "m" }, refused, now + 60_000);
+  expect(lines[0]?.["advice"]).toBe("providers.keyless.api_key is missing: set it, then restart the workers");
+});
+
+test("a credential that is in the headers is looked for there", () => {
+  log.noted({ provider: "headed", model: "m" }, refused, now + 60_000);
+  expect(lines[0]?.["advice"]).toContain("check providers.headed.headers in sluice.yaml");
 });

@@ -1,3 +1,4 @@
+import { lacksApiKey } from "#shared/config/lacks-api-key.ts";
 import type { ProviderConfig } from "#shared/config/schema.ts";
 import type { Target } from "#shared/routing/catalogue.ts";
 import type { TargetCause } from "#shared/store/target-cause.ts";
@@ -72,7 +73,11 @@ function adviceOn({ reason }: TargetCause, provider: string, config: ProviderCon
     return "ask the provider for a higher limit, or give the model's routes another provider for the time";
   if (reason === "account_exhausted")
     return `see the account of ${entry} at the provider: it is out of credit, over its spend limit or on hold`;
-  const member = credentialMembers.find(([name]) => config !== undefined && name in config)?.[1];
+  if (config !== undefined && lacksApiKey(config))
+    return `${entry}.api_key is missing: set it, then restart the workers`;
+  const named = credentialMembers.find(([name]) => config !== undefined && name in config)?.[1];
+  // Where neither a member nor the machine has a key, it comes in a header.
+  const member = named ?? (config !== undefined && lacksApiKey({ ...config, headers: {} }) ? "headers" : undefined);
   const where =
     member === undefined ? `the credentials that ${entry} finds on this machine` : `${entry}.${member} in sluice.yaml`;
   return `check ${where} (or the variable it comes from), then restart the workers`;
