@@ -14,18 +14,29 @@ export interface Admission {
   readonly drop: boolean;
   /** It is dropped because its caller ended it, and nothing is recorded of that. */
   readonly canceled: boolean;
-  /** Redis was away while this was asked: the call may be in a worker's hands already, on somebody else's word. */
+  /** The call may be in a worker's hands already, on somebody else's word: every worker is to be asked for it first. */
   readonly doubtful: boolean;
 }
 
 const retryMs = 250;
 /** Well below what a gateway waits for an absent Redis before it asks the workers itself. */
 const freshMs = 500;
+/** Below what a gateway waits for its job to be written before it gives the call to a worker itself. */
+const lateMs = 400;
 
 /** What the queue knew when it handed out the job, unless Redis went away since, or this process stood still. */
-export function admitAtOnce({ known }: JobContext, { redis }: Pick<AdmitDeps, "redis">): Admission | undefined {
+export function admitAtOnce(
+  job: CallJob,
+  { known }: JobContext,
+  { redis }: Pick<AdmitDeps, "redis">,
+): Admission | undefined {
   if (!redis.isReady || Date.now() - known.at > freshMs) return undefined;
-  return admissionOf(known, false);
+  return admissionOf(known, isLate(job));
+}
+
+/** Whether the gateway that waits for the answer may have lost patience with Redis while it wrote the job. */
+function isLate({ record, trail, enqueuedAt }: CallJob): boolean {
+  return record === undefined && trail === undefined && Date.now() - enqueuedAt > lateMs;
 }
 
 /**
@@ -34,7 +45,8 @@ export function admitAtOnce({ known }: JobContext, { redis }: Pick<AdmitDeps, "r
  */
 export async function admitJob(job: CallJob, context: JobContext, deps: AdmitDeps): Promise<Admission> {
   const first = await ask(job, deps);
-  if (first) return admissionOf(first, false);
+  // Whoever is told so late of a job may have lost its lock: then another delivery is with a worker.
+  if (first) return admissionOf(first, isLate(job) || Date.now() - context.known.at > freshMs);
   const deadline = withDeadline(context.signal, job.head.deadlineAt);
   try {
     for (;;) {

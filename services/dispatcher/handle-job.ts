@@ -47,7 +47,7 @@ export function createJobHandler(lane: Lane, deps: JobHandlerDeps): JobHandler {
     const takenAt = Date.now();
     if (context.redelivered) redelivered.inc();
     else if (!job.trail) waited.observe(Math.max(0, takenAt - job.enqueuedAt) / 1000);
-    const admission = admitAtOnce(context, deps) ?? (await admitJob(job, context, deps));
+    const admission = admitAtOnce(job, context, deps) ?? (await admitJob(job, context, deps));
     const ended = admission.drop ? endOfDropped(job, admission) : await runCall(job, { ...context, admission }, deps);
     // Given back meanwhile: whoever takes the job next gets the call from its worker.
     if (!ended || context.signal.aborted) return undefined;

@@ -11,6 +11,13 @@ test("a call is cancelled by its id, and only that one", () => {
   expect(calls.cancel("call_3")).toBe(false);
 });
 
+test("a call whose cancel comes first is aborted as soon as it is in hand", () => {
+  const calls = createRunningCalls();
+  expect(calls.cancel("call_1")).toBe(false);
+  expect(calls.open("call_1", 5000).signal.reason).toMatchObject({ code: "cancelled" });
+  expect(calls.open("call_2", 5000).signal.aborted).toBe(false);
+});
+
 test("a call that is out of hand cannot be cancelled any more", () => {
   const calls = createRunningCalls();
   const call = calls.open("call_1", 5000);

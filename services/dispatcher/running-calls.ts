@@ -1,3 +1,4 @@
+import { createLatest } from "#shared/runtime/latest.ts";
 import { PassingMap, PassingSet } from "#shared/runtime/passing.ts";
 import { GatewayError } from "#shared/messages/error.ts";
 
@@ -5,7 +6,7 @@ import { GatewayError } from "#shared/messages/error.ts";
 export interface RunningCalls {
   /** Takes a call in hand. The signal aborts with `cancelled` or, some time after its deadline, `timed_out`. */
   open(callId: string, deadlineAt: number): RunningCall;
-  /** Its caller is gone: false when it is not here. */
+  /** Its caller is gone: false when it is not here. One that is taken in hand a moment later is aborted at once. */
   cancel(callId: string): boolean;
   /**
    * Aborts the calls whose deadline passed more than a moment ago; a worker that is well has ended them by then. Asks
@@ -31,7 +32,13 @@ interface Entry extends RunningCall {
 /** A worker ends a call at its deadline; this is what its answer may take to get here. */
 export const overdueMs = 1000;
 
+/** A cancel may be heard before its job is in hand, by so much at the most: both come as they can. */
+const aheadMs = 2000;
+/** In as many milliseconds. A call that is forgotten runs for nobody, to its end. */
+const mostAhead = 10_000;
+
 export function createRunningCalls(): RunningCalls {
+  const ahead = createLatest(aheadMs, mostAhead);
   // Not by id: a job can be here twice, when its lock was lost and it was delivered again.
   const entries = new PassingSet<Entry>();
   const byId = new PassingMap<string, Entry>();
@@ -51,11 +58,13 @@ export function createRunningCalls(): RunningCalls {
       };
       const leave = entries.add(entry);
       byId.set(callId, entry);
+      if (ahead.has(callId)) controller.abort(callerGone());
       return entry;
     },
     cancel: (callId) => {
       const entry = byId.get(callId);
-      entry?.controller.abort(new GatewayError("cancelled", "The caller is gone."));
+      if (entry) entry.controller.abort(callerGone());
+      else ahead.add(callId);
       return entry !== undefined;
     },
     endOverdue: (now, laterDeadline) => {
@@ -73,6 +82,10 @@ export function createRunningCalls(): RunningCalls {
       return entries.size;
     },
   };
+}
+
+function callerGone(): GatewayError {
+  return new GatewayError("cancelled", "The caller is gone.");
 }
 
 function extendOrEnd(entry: Entry, later: number | undefined): void {

@@ -13,6 +13,7 @@ const longest = [
   "e2e/batches",
   "e2e/jobs",
   "e2e/streams",
+  "e2e/stand-still",
   "e2e/resume",
   "e2e/relay",
   "e2e/wires",
