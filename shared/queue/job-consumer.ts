@@ -170,12 +170,12 @@ function contextOf({ job, call }: Held, signal: AbortSignal, removeWhenAnswered:
 async function park(worker: LaneWorker, { job, call }: Held, parking: ParkUntil): Promise<void> {
   const { parkUntil, trail } = parking;
   const data = encodeJob({ ...call, parked: (call.parked ?? 0) + 1, ...(trail ? { trail } : {}) });
-  await worker.delay(job, data, parkUntil).catch(() => undefined);
+  await worker.delay(job, { data, parked: job.started }, parkUntil).catch(() => undefined);
 }
 
 /** The next dispatcher must ask the workers first: one of them may still hold the call. */
 function giveBack(worker: LaneWorker, { job, call }: Held): Promise<void> {
-  return worker.delay(job, encodeJob({ ...call, reopened: true }), Date.now());
+  return worker.delay(job, { data: encodeJob({ ...call, reopened: true }) }, Date.now());
 }
 
 /** Renews the locks of all jobs in hand; returns what ends it. */

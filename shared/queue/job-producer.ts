@@ -16,9 +16,12 @@ interface LaneDepth {
 export interface JobProducer {
   /** A job of the same call id that is still there is left as it is. Rejects with `AddError`. */
   add(lane: Lane, job: CallJob): Promise<void>;
-  /** `running`: a dispatcher holds it, tell it by a cancel mark. */
+  /**
+   * `removed`: no worker has the call. `running`: a dispatcher has it in hand, or had when it was lost or left, and a worker
+   * may have the call; it is left as it is, tell whoever has it, or takes it next, by a cancel mark.
+   */
   remove(lane: Lane, callId: string): Promise<"removed" | "running" | "absent">;
-  /** Whether the job lies in its lane, or a dispatcher has it in hand. */
+  /** `waiting`: it lies in its lane, parked or not, and no worker has the call; `running` as for `remove`. */
   find(lane: Lane, callId: string): Promise<"waiting" | "running" | "absent">;
   /** The job as it lies in its lane; undefined when it does not, or cannot be understood. */
   read(lane: Lane, callId: string): Promise<CallJob | undefined>;
@@ -60,6 +63,7 @@ export function createJobProducer(connection: QueueConnection, options: JobProdu
     for (const { backend } of Object.values(queues))
       backend.setQueueMeta({ "opts.maxLenEvents": keptEvents }).catch(() => undefined);
   }
+  const removeJob = loadScript(client, new URL("remove-job.lua", import.meta.url));
   client.on("ready", limitEvents);
   if (connection.isReady) limitEvents();
 
@@ -75,22 +79,20 @@ export function createJobProducer(connection: QueueConnection, options: JobProdu
       }
     },
     async remove(lane, callId) {
-      const { backend } = queues[lane];
-      // Both leave in one write, the question first.
-      const [exists, removed] = await Promise.all([
-        client.exists(`${prefix}:${lane}:${callId}`),
-        backend.remove(callId, false),
-      ]);
+      const { wait = "", delayed = "" } = queues[lane].backend.keys;
+      const removed = await removeJob([wait, delayed, `${prefix}:${lane}:${callId}`], [callId]);
       if (removed === 0) return "running";
-      return exists === 1 ? "removed" : "absent";
+      return removed === 1 ? "removed" : "absent";
     },
     async find(lane, callId) {
-      const [exists, locked] = await Promise.all([
-        client.exists(`${prefix}:${lane}:${callId}`),
-        client.exists(`${prefix}:${lane}:${callId}:lock`),
-      ]);
-      if (exists === 0) return "absent";
-      return locked === 1 ? "running" : "waiting";
+      const [timestamp, taken, parked] = await client.hmget(
+        `${prefix}:${lane}:${callId}`,
+        "timestamp",
+        "ats",
+        "parked",
+      );
+      if (timestamp == null) return "absent";
+      return Number(taken) > Number(parked) ? "running" : "waiting";
     },
     async read(lane, callId) {
       const data = await client.hget(`${prefix}:${lane}:${callId}`, "data");

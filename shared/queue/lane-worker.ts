@@ -23,6 +23,12 @@ interface Sign {
   readonly dueAt: number;
 }
 
+interface DelayedFields {
+  readonly data: string;
+  /** How often it was taken, if no worker has its call: what was taken since then may be with one. */
+  readonly parked?: number;
+}
+
 /** One lane as BullMQ keeps it. Commands wait for Redis while it is away. */
 export interface LaneWorker {
   /** Removes jobs as done and takes up to `want` others, in one script. */
@@ -36,8 +42,8 @@ export interface LaneWorker {
   sign(): Promise<Sign>;
   /** Leaves a sign that was taken to whoever else waits for one. */
   passOn(sign: Sign): Promise<void>;
-  /** Puts the job aside with new data. Rejects when the lock is lost. */
-  delay(job: TakenJob, data: string, until: number): Promise<void>;
+  /** Puts the job aside with new fields. Rejects when the lock is lost. */
+  delay(job: TakenJob, fields: DelayedFields, until: number): Promise<void>;
   /** Renews locks; returns the ids of jobs that have lost theirs. */
   extend(jobs: readonly TakenJob[]): Promise<string[]>;
   /** From now on jobs may be handed to the taker without having been asked for. */
@@ -134,9 +140,9 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
       if (isTaken && dueAt > 0) await connection.client.zadd(marker, "LT", dueAt, "1");
       else if (isTaken) await connection.client.zadd(marker, 0, "0");
     },
-    async delay(job, data, until) {
+    async delay(job, fields, until) {
       const now = Date.now();
-      const options = { skipAttempt: true, fieldsToUpdate: { data } };
+      const options = { skipAttempt: true, fieldsToUpdate: { ...fields } };
       await backend.moveToDelayed(job.id, now, Math.max(0, Math.ceil(until - now)), job.token, options);
     },
     extend: (jobs) =>

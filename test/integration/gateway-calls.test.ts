@@ -1,8 +1,12 @@
 import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
 
+import type { CallJob } from "#shared/queue/job.ts";
 import { bestOf } from "../support/best-of.ts";
 import { answerWhole, ask, bedKeys, startGatewayBed, wholeOutcome } from "../support/gateway-bed.ts";
+import { openConsumer } from "../support/queue-bed.ts";
+import { startRedis } from "../support/redis-process.ts";
+import { createStoreBed } from "../support/store-bed.ts";
 import { useGatewayBed } from "../support/use-gateway-bed.ts";
 import { messageBody } from "../support/wire-samples.ts";
 
@@ -168,6 +172,39 @@ describe("time", () => {
     const response = await idle.post("/v1/messages", ask(), { "x-stainless-timeout": "1" });
     expect(response.status).toBe(504);
     expect(response.headers.get("x-should-retry")).toBeNull();
+    await expect.poll(() => idle.depth()).toMatchObject({ interactive: { waiting: 0 } });
+  });
+
+  test("a job whose dispatcher was lost may not be tried again after its 504, and keeps its body", async () => {
+    await using idle = await startGatewayBed({ dispatcher: false });
+    const { url, prefix } = idle.config.redis;
+    await using store = createStoreBed(url);
+    const taken = Promise.withResolvers<CallJob>();
+    const handle = (job: CallJob) => {
+      taken.resolve(job);
+      return new Promise<void>(() => undefined);
+    };
+    await openConsumer(store, { prefix, lockMs: 60_000, handle });
+    const body = ask({ messages: [{ role: "user", content: "x".repeat(20_000) }] });
+    const answer = idle.post("/v1/messages", body, { "x-stainless-timeout": "2" });
+    const { head, bodyKey = "" } = await taken.promise;
+    const { client } = await store.connect("command");
+    expect(await client.del(`{${prefix}}:interactive:${head.id}:lock`)).toBe(1);
+    const response = await answer;
+    expect([response.status, response.headers.get("x-should-retry")]).toEqual([504, "false"]);
+    expect(await client.exists(bodyKey)).toBe(1);
+  });
+
+  test("nor one that Redis lost and that was put into its lane again: somebody may have had it", async () => {
+    await using redis = await startRedis();
+    await using idle = await startGatewayBed({ dispatcher: false, redisUrl: redis.url });
+    const answer = idle.post("/v1/messages", ask(), { "x-stainless-timeout": "8" });
+    await expect.poll(() => idle.depth()).toMatchObject({ interactive: { waiting: 1 } });
+    await redis.kill();
+    await redis.start();
+    await expect.poll(() => idle.depth().catch(() => undefined)).toMatchObject({ interactive: { waiting: 1 } });
+    const response = await answer;
+    expect([response.status, response.headers.get("x-should-retry")]).toEqual([504, "false"]);
     await expect.poll(() => idle.depth()).toMatchObject({ interactive: { waiting: 0 } });
   });
 });

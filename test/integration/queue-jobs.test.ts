@@ -177,6 +177,52 @@ test("waiting and parked jobs can be removed, running ones cannot", async () => 
   await eventually(async () => expect(await producer.remove("interactive", running)).toBe("absent"));
 });
 
+test("a job that a lost dispatcher had in hand is running until it is put aside again", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const producer = await openProducer(bed);
+  const { client } = await bed.connect("command");
+  const id = callId();
+  const state = async () => [await producer.remove("interactive", id), await producer.find("interactive", id)];
+  const lost = await openRecorder(bed, { lockMs: 60_000, handle: () => new Promise(() => undefined) });
+  await producer.add("interactive", sampleJob(id));
+  await eventually(() => expect(lost.running).toBe(1));
+  await client.del(`{${bed.prefix}}:interactive:${id}:lock`);
+  expect(await state()).toEqual(["running", "running"]);
+  // Recovered, as BullMQ does it, and waiting for the next.
+  const lane = `{${bed.prefix}}:interactive`;
+  await lost.close(AbortSignal.abort());
+  await client
+    .multi()
+    .lmove(`${lane}:active`, `${lane}:wait`, "LEFT", "RIGHT")
+    .hincrby(`${lane}:${id}`, "stc", 1)
+    .exec();
+  expect((await producer.depth()).interactive).toEqual({ waiting: 1, delayed: 0, active: 0 });
+  expect(await state()).toEqual(["running", "running"]);
+  await openRecorder(bed, { handle: () => Promise.resolve({ parkUntil: Date.now() + 60_000 }) });
+  await eventually(async () => expect((await producer.depth()).interactive.delayed).toBe(1));
+  expect(await producer.find("interactive", id)).toBe("waiting");
+  expect(await state()).toEqual(["removed", "absent"]);
+  expect(await client.keys(`*${id}*`)).toEqual([]);
+});
+
+test("a job that a leaving dispatcher gave back is running", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const producer = await openProducer(bed);
+  const id = callId();
+  const parkUntil = Date.now() + 200;
+  const leaving = await openRecorder(bed, {
+    handle: ({ parked }) => (parked ? new Promise(() => undefined) : Promise.resolve({ parkUntil })),
+  });
+  await producer.add("interactive", sampleJob(id));
+  await eventually(() => expect(leaving.deliveries).toHaveLength(2));
+  await leaving.close(AbortSignal.abort());
+  expect((await producer.depth()).interactive).toMatchObject({ delayed: 1, active: 0 });
+  expect(await producer.find("interactive", id)).toBe("running");
+  expect(await producer.remove("interactive", id)).toBe("running");
+  const next = await openRecorder(bed);
+  await eventually(() => expect(next.deliveries).toMatchObject([{ delivery: 3, redelivered: true }]));
+});
+
 test.each([
   ["not JSON", "{oops", "job is not JSON"],
   ["of another version", JSON.stringify({ ...sampleJob("x"), version: 2 }), "job is malformed at version"],

@@ -17,8 +17,8 @@ export type Abandoning = "never_ran" | "may_have_run" | "joined";
 /** Jobs whose callers need no answer from the queue any more: they left, or the call went another way. */
 export interface AbandonedJobs {
   /**
-   * Unless others wait for the call, marks it as cancelled, tells the dispatchers and takes a waiting job out. Never
-   * rejects: what Redis is away for is done when it is back.
+   * Unless others wait for the call, marks it as cancelled, tells the dispatchers and takes out a job that never ran; one
+   * of a lost dispatcher is dropped for its mark by the next. Never rejects: what Redis is away for is done when it is back.
    */
   abandon(job: AbandonedJob): Promise<Abandoning>;
   /** The same after a while in which a retry may join the call; at once while Redis is away. */

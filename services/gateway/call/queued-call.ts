@@ -218,7 +218,8 @@ export class QueuedCall implements WaitingCall {
     this.#isTimeUp = true;
     const isShared = isJoinable(this.#call) || (this.#mayBeQueued && this.#state !== "straight");
     const ran = isShared ? await this.#departure.abandon() : "may_have_run";
-    const options = ran === "never_ran" ? {} : { shouldRetry: false };
+    // Of a job that Redis lost, and that was written again, the queue does not know whether it had been taken.
+    const options = ran === "never_ran" && this.#takeovers === 0 ? {} : { shouldRetry: false };
     const error = new GatewayError("timed_out", "The time for this call is up.", options);
     if (ran !== "joined" || this.#ended) return this.#fail(error);
     this.#answer(errorOutcome(error, this.#call.head.id), true);
