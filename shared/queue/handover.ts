@@ -7,7 +7,11 @@ export interface ChannelSource {
   subscribe(
     channel: string,
     handlers: { message(bytes: Buffer): void; confirmed(): void; interrupted(): void },
-  ): { readonly isConfirmed: boolean; close(): void };
+  ): {
+    readonly isConfirmed: boolean;
+    /** Resolves, some seconds later at most, when no message will come any more. */
+    close(): Promise<void>;
+  };
 }
 
 export interface HandoverOptions {
@@ -35,9 +39,8 @@ export interface Handover {
   /** Whoever gets the jobs. Without one, nothing is offered. */
   serve(taker: JobTaker): void;
   offers(): Offers;
-  /** Resolves when nothing will be handed over any more. */
+  /** For good. Resolves when nothing will be handed over any more, whatever offers still lie there. */
   withdraw(): Promise<void>;
-  close(): void;
 }
 
 /** Of the key in a lane where offers lie. */
@@ -47,8 +50,6 @@ const mostOffers = 8;
 /** Without a call for so long the next one is found by a sign. */
 export const offerTtlMs = 60_000;
 const renewAfterMs = offerTtlMs / 2;
-/** For a message that Redis has sent already. */
-const patienceMs = 500;
 /** Clocks that differ by more say nothing about what is fresh. */
 const mostAheadMs = 500;
 
@@ -57,12 +58,11 @@ export function createHandover(options: HandoverOptions): Handover {
   const id = randomUUID();
   const channel = options.channelPrefix + id;
   let taker: JobTaker | undefined;
-  let isWithdrawn = false;
+  let withdrawing: Promise<void> | undefined;
   let count = 0;
   let writtenAt = 0;
   /** Tokens of offers that nobody has used, as far as we know. */
   const open = new Set<string>();
-  let onUsed = (): void => undefined;
 
   const offerOf = (token: string): string => [channel, token, lockMs, marks.answered, marks.cancelled].join(" ");
   const subscription = options.source.subscribe(channel, {
@@ -71,19 +71,28 @@ export function createHandover(options: HandoverOptions): Handover {
         open.delete(job.token);
         taker?.take(job);
       }
-      onUsed();
     },
     // What was offered before may have been used up by adds that found nobody listening.
     confirmed() {
-      open.clear();
+      removeOpen();
       taker?.look();
     },
-    interrupted: () => open.clear(),
+    interrupted: () => undefined,
   });
+  function removeOpen(): void {
+    const left = Array.from(open, offerOf);
+    open.clear();
+    if (left.length > 0 && connection.isReady) connection.client.srem(offersKey, ...left).catch(() => undefined);
+  }
+  // Who does not listen is handed nothing: that holds for offers too that we do not know of, or are written later.
+  async function withdraw(): Promise<void> {
+    removeOpen();
+    await subscription.close();
+  }
   return {
     serve: (to) => void (taker = to),
     offers() {
-      if (!taker || isWithdrawn || !subscription.isConfirmed) return noOffers;
+      if (!taker || withdrawing || !subscription.isConfirmed) return noOffers;
       const now = Date.now();
       const missing = Math.min(mostOffers, taker.room()) - open.size;
       const isOld = now - writtenAt > renewAfterMs;
@@ -99,22 +108,7 @@ export function createHandover(options: HandoverOptions): Handover {
         },
       };
     },
-    async withdraw() {
-      isWithdrawn = true;
-      if (open.size === 0) return;
-      const removed = await connection.client.srem(offersKey, ...Array.from(open, offerOf)).catch(() => open.size);
-      const deadline = Date.now() + patienceMs;
-      while (open.size > removed && Date.now() < deadline)
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, deadline - Date.now());
-          onUsed = () => {
-            clearTimeout(timer);
-            resolve();
-          };
-        });
-      open.clear();
-    },
-    close: () => subscription.close(),
+    withdraw: () => (withdrawing ??= withdraw()),
   };
 }
 

@@ -152,7 +152,7 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
     serve: (taker) => handover?.serve(taker),
     withdraw: async () => handover?.withdraw(),
     async close() {
-      handover?.close();
+      void handover?.withdraw();
       await worker.close(true);
     },
   };
