@@ -1,8 +1,10 @@
 -- Puts jobs at the end of a lane, or into the hands of a dispatcher that has room and waits, if nothing lies before them.
 -- One whose id is there already is left as it is. What BullMQ's addStandardJob writes, and for one that is handed over its
 -- moveToActive, but for events and counters, which nobody reads.
--- KEYS[1] wait   KEYS[2] marker   KEYS[3] active   KEYS[4] offers of dispatchers, as `handover.ts` writes them
--- ARGV[1] name of a job's hash but for its id, then for each job: id, time of adding (ms since the epoch), payload
+-- KEYS[1] wait   KEYS[2] marker   KEYS[3] active   KEYS[4] offers of dispatchers, as `handover.ts` writes them (score: when
+-- each was made or renewed, ms since the epoch)
+-- ARGV[1] name of a job's hash but for its id   ARGV[2] ms that offers are good for, then for each job: id, time of adding
+-- (ms since the epoch), payload
 -- returns nothing
 local listening = {}
 local function hears(channel)
@@ -12,11 +14,22 @@ local function hears(channel)
   return listening[channel]
 end
 
--- Offers of those who are gone by now are used up without anything being lost.
+local now
+-- The newest. Offers of those who are gone by now are used up without anything being lost; who has not renewed its own
+-- stands still, and would only keep a job from others.
 local function takeOffer()
+  if not now then
+    local time = redis.call('TIME')
+    now = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
   while true do
-    local offer = redis.call('SPOP', KEYS[4])
+    local newest = redis.call('ZPOPMAX', KEYS[4])
+    local offer = newest[1]
     if not offer then
+      return nil
+    end
+    if now - newest[2] > tonumber(ARGV[2]) then
+      redis.call('DEL', KEYS[4])
       return nil
     end
     local channel, token, lock, answered, cancelled = string.match(offer, '^(%S+) (%S+) (%d+) (%S+) (%S+)$')
@@ -28,9 +41,8 @@ end
 
 local added = {}
 local handed = {}
-local now
 local isFirst = redis.call('LLEN', KEYS[1]) == 0
-for i = 2, #ARGV, 3 do
+for i = 3, #ARGV, 3 do
   local id = ARGV[i]
   local key = ARGV[1] .. id
   if redis.call('EXISTS', key) == 0 then
@@ -41,13 +53,13 @@ for i = 2, #ARGV, 3 do
       redis.call('HSET', key, 'ats', 1)
       redis.call('SET', key .. ':lock', offer.token, 'PX', offer.lock)
       redis.call('LPUSH', KEYS[3], id)
-      if not now then
-        local time = redis.call('TIME')
-        now = time[1] .. string.format('%03d', math.floor(time[2] / 1000))
+      local isAnswered, isCancelled = 0, 0
+      if redis.call('EXISTS', offer.answered .. id, offer.cancelled .. id) > 0 then
+        isAnswered = redis.call('EXISTS', offer.answered .. id)
+        isCancelled = redis.call('EXISTS', offer.cancelled .. id)
       end
-      local isAnswered = redis.call('EXISTS', offer.answered .. id)
-      local isCancelled = redis.call('EXISTS', offer.cancelled .. id)
-      local head = table.concat({ id, offer.token, isAnswered, isCancelled, now, #ARGV[i + 2] }, ' ')
+      local time = string.format('%d', now)
+      local head = table.concat({ id, offer.token, isAnswered, isCancelled, time, #ARGV[i + 2] }, ' ')
       handed[offer.channel] = (handed[offer.channel] or '') .. head .. '\n' .. ARGV[i + 2]
     else
       isFirst = false

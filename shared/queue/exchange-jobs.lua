@@ -33,7 +33,14 @@ end
 
 local function offer(waiting)
   if offers > 0 and waiting == 0 then
-    redis.call('SADD', KEYS[6], unpack(ARGV, 11, 10 + offers))
+    local time = redis.call('TIME')
+    local offeredAt = time[1] * 1000 + math.floor(time[2] / 1000)
+    local scored = {}
+    for i = 11, 10 + offers do
+      scored[#scored + 1] = offeredAt
+      scored[#scored + 1] = ARGV[i]
+    end
+    redis.call('ZADD', KEYS[6], unpack(scored))
     redis.call('PEXPIRE', KEYS[6], ARGV[9])
   end
 end

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { loadScript } from "#shared/runtime/load-script.ts";
 import type { QueueConnection } from "./queue-connection.ts";
 import type { CallMarks, JobTaker, TakenJob } from "./taken-job.ts";
 
@@ -27,8 +28,8 @@ export interface HandoverOptions {
 /** What `exchange-jobs.lua` is to write if nothing waits: one job is handed over for each. */
 interface Offers {
   readonly lines: readonly string[];
-  /** To be called when it is known whether they were written. */
-  written(isWritten: boolean): void;
+  /** To be called when it is known whether they were written, or that it will not be known. */
+  written(isWritten: boolean | "perhaps"): void;
 }
 
 /**
@@ -43,13 +44,14 @@ export interface Handover {
   withdraw(): Promise<void>;
 }
 
-/** Of the key in a lane where offers lie. */
-export const offersName = "offers";
+/** Of the key in a lane where offers lie, by when each was made or renewed (Redis' clock). */
+export const offersName = "offered";
 /** More calls at a time are found together, by signs. */
 const mostOffers = 8;
-/** Without a call for so long the next one is found by a sign. */
-export const offerTtlMs = 60_000;
-const renewAfterMs = offerTtlMs / 2;
+/** Who has not renewed an offer for so long stands still, or is gone, and is handed nothing. */
+export const offerTtlMs = 4500;
+/** One small script for each lane; the second may be late. */
+const renewEveryMs = 2000;
 /** Clocks that differ by more say nothing about what is fresh. */
 const mostAheadMs = 500;
 
@@ -60,9 +62,10 @@ export function createHandover(options: HandoverOptions): Handover {
   let taker: JobTaker | undefined;
   let withdrawing: Promise<void> | undefined;
   let count = 0;
-  let writtenAt = 0;
-  /** Tokens of offers that nobody has used, as far as we know. */
-  const open = new Set<string>();
+  /** Offers that nobody has used, as far as we know, by token. Under way: the exchange that makes them has not ended. */
+  const open = new Map<string, "under way" | "made">();
+  const renewOffers = loadScript(connection.client, new URL("renew-offers.lua", import.meta.url));
+  let isRenewing = false;
 
   const offerOf = (token: string): string => [channel, token, lockMs, marks.answered, marks.cancelled].join(" ");
   const subscription = options.source.subscribe(channel, {
@@ -80,12 +83,23 @@ export function createHandover(options: HandoverOptions): Handover {
     interrupted: () => undefined,
   });
   function removeOpen(): void {
-    const left = Array.from(open, offerOf);
+    const left = Array.from(open.keys(), offerOf);
     open.clear();
-    if (left.length > 0 && connection.isReady) connection.client.srem(offersKey, ...left).catch(() => undefined);
+    if (left.length > 0 && connection.isReady) connection.client.zrem(offersKey, ...left).catch(() => undefined);
   }
+  async function renew(): Promise<void> {
+    const made = [...open].filter(([, state]) => state === "made").map(([token]) => token);
+    if (made.length === 0 || isRenewing || !connection.isReady || !subscription.isConfirmed) return;
+    isRenewing = true;
+    const standing = (await renewOffers([offersKey], [offerTtlMs, ...made.map(offerOf)]).catch(() => [])) as number[];
+    isRenewing = false;
+    const gone = made.filter((token, at) => standing[at] === 0 && open.delete(token));
+    if (gone.length > 0) taker?.look();
+  }
+  const renewing = setInterval(() => void renew(), renewEveryMs).unref();
   // Who does not listen is handed nothing: that holds for offers too that we do not know of, or are written later.
   async function withdraw(): Promise<void> {
+    clearInterval(renewing);
     removeOpen();
     await subscription.close();
   }
@@ -93,18 +107,18 @@ export function createHandover(options: HandoverOptions): Handover {
     serve: (to) => void (taker = to),
     offers() {
       if (!taker || withdrawing || !subscription.isConfirmed) return noOffers;
-      const now = Date.now();
       const missing = Math.min(mostOffers, taker.room()) - open.size;
-      const isOld = now - writtenAt > renewAfterMs;
-      if (missing <= 0 && !isOld) return noOffers;
-      const made = Array.from({ length: Math.max(0, missing) }, () => `${id}:h${(count += 1)}`);
-      const written = isOld ? [...open, ...made] : made;
-      for (const token of made) open.add(token);
+      if (missing <= 0) return noOffers;
+      const made = Array.from({ length: missing }, () => `${id}:h${(count += 1)}`);
+      for (const token of made) open.set(token, "under way");
       return {
-        lines: written.map(offerOf),
+        lines: made.map(offerOf),
         written(isWritten) {
-          if (isWritten) writtenAt = now;
-          else for (const token of made) open.delete(token);
+          for (const token of made) {
+            // One that was not written after all is found out when it is to be renewed.
+            if (isWritten && open.has(token)) open.set(token, "made");
+            else open.delete(token);
+          }
         },
       };
     },

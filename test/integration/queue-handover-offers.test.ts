@@ -1,6 +1,6 @@
 import { expect, inject, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { cut, offersBecome, openDispatcher, sourceOf } from "../support/handover-bed.ts";
+import { cut, offersBecome, offersOf, openDispatcher, sourceOf } from "../support/handover-bed.ts";
 import { openProducer } from "../support/queue-bed.ts";
 import { callId, createStoreBed, sampleJob } from "../support/store-bed.ts";
 
@@ -35,4 +35,50 @@ test.concurrent("a dispatcher that drains is handed nothing, though its subscrip
   go.resolve();
   await closing;
   expect(taken).toEqual([first]);
+});
+
+test.concurrent("offers of those who are gone and of interrupted subscriptions do not pile up", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const { client } = await bed.connect("command");
+  const subscriber = await bed.connect("subscriber");
+  await openDispatcher(bed, { handing: sourceOf(subscriber), concurrency: 50, handle: () => Promise.resolve() });
+  await offersBecome(bed, 8);
+  for (const gone of [1, 2, 3]) await client.zadd(offersOf(bed), Date.now() - 3000, `gone ${gone} 15000 a: c:`);
+  for (const state of ["cut", "cut again"]) {
+    await cut(bed, subscriber);
+    await eventually(async () => expect(await client.zcard(offersOf(bed)), state).toBeGreaterThanOrEqual(8));
+  }
+  await offersBecome(bed, 8);
+  expect(await client.zrange(offersOf(bed), "0", "-1")).not.toContainEqual(expect.stringMatching(/^gone/));
+});
+
+test.concurrent("a dispatcher that has stood still for seconds is handed nothing", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const producer = await openProducer(bed);
+  const { client } = await bed.connect("command");
+  const channel = `${bed.prefix}:still`;
+  const still = await bed.connect("subscriber");
+  await still.client.subscribe(channel);
+  await client.zadd(offersOf(bed), Date.now() - 5000, `${channel} token 15000 a: c:`);
+  await producer.add("interactive", sampleJob(callId()));
+  expect((await producer.depth()).interactive).toEqual({ waiting: 1, delayed: 0, active: 0 });
+  expect(await client.exists(offersOf(bed))).toBe(0);
+});
+
+test.concurrent("offers are renewed while nothing happens, and none that is used is made anew by it", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const producer = await openProducer(bed);
+  const { client } = await bed.connect("command");
+  const go = Promise.withResolvers<void>();
+  await openDispatcher(bed, { handle: () => go.promise });
+  await offersBecome(bed, 4);
+  const oldest = async () => Number((await client.zrange(offersOf(bed), "0", "0", "WITHSCORES"))[1]);
+  const first = await client.zrange(offersOf(bed), "0", "-1");
+  await producer.add("interactive", sampleJob(callId()));
+  const before = await oldest();
+  await eventually(async () => expect(await oldest()).toBeGreaterThan(before + 1000));
+  const now = await client.zrange(offersOf(bed), "0", "-1");
+  expect(now).toHaveLength(3);
+  expect(first).toEqual(expect.arrayContaining(now));
+  go.resolve();
 });

@@ -85,9 +85,9 @@ test.concurrent("nobody overtakes a job that waits", async () => {
   const channel = `${bed.prefix}:listening`;
   const listener = await bed.connect("subscriber");
   await listener.client.subscribe(channel);
-  await client.sadd(offersOf(bed), `${channel} token 15000 a: c:`);
+  await client.zadd(offersOf(bed), Date.now(), `${channel} token 15000 a: c:`);
   await producer.add("interactive", sampleJob(ids[1]));
-  expect(await client.scard(offersOf(bed))).toBe(1);
+  expect(await client.zcard(offersOf(bed))).toBe(1);
   await client.del(offersOf(bed));
   await openDispatcher(bed, { handle: ({ head }) => Promise.resolve(void order.push(head.id)) });
   await eventually(() => expect(order).toEqual([...ids]));
@@ -100,7 +100,8 @@ test.concurrent("offers of those who are gone are passed over", async () => {
   const seen: string[] = [];
   await openDispatcher(bed, { handle: ({ head }) => Promise.resolve(void seen.push(head.id)) });
   await offersBecome(bed, 4);
-  await client.sadd(offersOf(bed), ...["1", "2", "3"].map((gone) => `${bed.prefix}:gone ${gone} 15000 a: c:`));
+  for (const gone of [1, 2, 3])
+    await client.zadd(offersOf(bed), Date.now() + 1000, `${bed.prefix}:gone ${gone} 15000 a: c:`);
   const ids = Array.from({ length: 12 }, () => callId());
   for (const id of ids) await producer.add("interactive", sampleJob(id));
   await eventually(() => expect(seen.toSorted()).toEqual(ids.toSorted()));
@@ -113,7 +114,7 @@ test.concurrent("a job that was handed to one who never heard of it goes to anot
   const channel = `${bed.prefix}:deaf`;
   const deaf = await bed.connect("subscriber");
   await deaf.client.subscribe(channel);
-  await client.sadd(offersOf(bed), `${channel} token 400 a: c:`);
+  await client.zadd(offersOf(bed), Date.now(), `${channel} token 400 a: c:`);
   const id = callId();
   await producer.add("interactive", sampleJob(id));
   expect((await producer.depth()).interactive).toEqual({ waiting: 0, delayed: 0, active: 1 });
@@ -140,7 +141,7 @@ test.concurrent("who closes withdraws its offers; a job that was handed over mea
     await leaving.close(AbortSignal.abort());
   })();
   await closing;
-  expect(await client.scard(offersOf(bed))).toBe(0);
+  expect(await client.zcard(offersOf(bed))).toBe(0);
   await producer.add("interactive", sampleJob(ids[1] ?? ""));
   const seen: string[] = [];
   await openDispatcher(bed, { handle: ({ head }) => Promise.resolve(void seen.push(head.id)) });

@@ -21,12 +21,12 @@ export async function openDispatcher(bed: StoreBed, options: Options): Promise<J
 
 /** Name of what dispatchers offer in the interactive lane. */
 export function offersOf(bed: StoreBed): string {
-  return `{${bed.prefix}}:interactive:offers`;
+  return `{${bed.prefix}}:interactive:offered`;
 }
 
 export async function offersBecome(bed: StoreBed, count: number): Promise<void> {
   const { client } = await bed.connect("command");
-  await eventually(async () => expect(await client.scard(offersOf(bed))).toBe(count));
+  await eventually(async () => expect(await client.zcard(offersOf(bed))).toBe(count));
 }
 
 /** Cuts a connection and resolves when it is back; its subscriptions need a moment more. */
