@@ -25,11 +25,11 @@ export interface HandoverOptions {
   readonly marks: CallMarks;
 }
 
-/** What `exchange-jobs.lua` is to write if nothing waits: one job is handed over for each. */
+/** What `exchange-jobs.lua` is to write if nothing waits, less one for each job it takes: one is handed over for each. */
 interface Offers {
   readonly lines: readonly string[];
-  /** To be called when it is known whether they were written, or that it will not be known. */
-  written(isWritten: boolean | "perhaps"): void;
+  /** To be called at the end with how many of them, from the first on, may have been written. */
+  written(count: number): void;
 }
 
 /**
@@ -39,7 +39,10 @@ interface Offers {
 export interface Handover {
   /** Whoever gets the jobs. Without one, nothing is offered. */
   serve(taker: JobTaker): void;
-  offers(): Offers;
+  /** For a take that may fill, or frees, so many slots. */
+  offers(slots: number): Offers;
+  /** Takes back, as far as they are not used yet, offers that there are no more free slots for. */
+  retract(): void;
   /** For good. Resolves when nothing will be handed over any more, whatever offers still lie there. */
   withdraw(): Promise<void>;
 }
@@ -77,15 +80,15 @@ export function createHandover(options: HandoverOptions): Handover {
     },
     // What was offered before may have been used up by adds that found nobody listening.
     confirmed() {
-      removeOpen();
+      remove([...open.keys()]);
       taker?.look();
     },
     interrupted: () => undefined,
   });
-  function removeOpen(): void {
-    const left = Array.from(open.keys(), offerOf);
-    open.clear();
-    if (left.length > 0 && connection.isReady) connection.client.zrem(offersKey, ...left).catch(() => undefined);
+  function remove(tokens: readonly string[]): void {
+    for (const token of tokens) open.delete(token);
+    if (tokens.length === 0 || !connection.isReady) return;
+    connection.client.zrem(offersKey, ...tokens.map(offerOf)).catch(() => undefined);
   }
   async function renew(): Promise<void> {
     const made = [...open].filter(([, state]) => state === "made").map(([token]) => token);
@@ -100,27 +103,29 @@ export function createHandover(options: HandoverOptions): Handover {
   // Who does not listen is handed nothing: that holds for offers too that we do not know of, or are written later.
   async function withdraw(): Promise<void> {
     clearInterval(renewing);
-    removeOpen();
+    remove([...open.keys()]);
     await subscription.close();
   }
   return {
     serve: (to) => void (taker = to),
-    offers() {
+    offers(slots) {
       if (!taker || withdrawing || !subscription.isConfirmed) return noOffers;
-      const missing = Math.min(mostOffers, taker.room()) - open.size;
+      const missing = Math.min(mostOffers, taker.room(slots)) - open.size;
       if (missing <= 0) return noOffers;
       const made = Array.from({ length: missing }, () => `${id}:h${(count += 1)}`);
       for (const token of made) open.set(token, "under way");
       return {
         lines: made.map(offerOf),
-        written(isWritten) {
-          for (const token of made) {
-            // One that was not written after all is found out when it is to be renewed.
-            if (isWritten && open.has(token)) open.set(token, "made");
+        written(written) {
+          made.forEach((token, at) => {
+            if (at < written && open.has(token)) open.set(token, "made");
             else open.delete(token);
-          }
+          });
         },
       };
+    },
+    retract() {
+      if (open.size > 0 && taker) remove([...open.keys()].slice(Math.max(0, taker.free())));
     },
     withdraw: () => (withdrawing ??= withdraw()),
   };

@@ -1,4 +1,6 @@
+import { Queue } from "bullmq";
 import { expect, inject, test } from "vitest";
+import { encodeJob } from "#shared/queue/job.ts";
 import { eventually } from "../support/eventually.ts";
 import { cut, offersBecome, offersOf, openDispatcher, sourceOf } from "../support/handover-bed.ts";
 import { openProducer } from "../support/queue-bed.ts";
@@ -81,4 +83,53 @@ test.concurrent("offers are renewed while nothing happens, and none that is used
   expect(now).toHaveLength(3);
   expect(first).toEqual(expect.arrayContaining(now));
   go.resolve();
+});
+
+test.concurrent("no more jobs run at a time than the lane's concurrency, though some came without an offer", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const producer = await openProducer(bed);
+  const { client } = await bed.connect("command");
+  const go = Promise.withResolvers<void>();
+  const ran: string[] = [];
+  let running = 0;
+  let most = 0;
+  await openDispatcher(bed, {
+    handle: async ({ head }) => {
+      running += 1;
+      most = Math.max(most, running);
+      await go.promise;
+      running -= 1;
+      ran.push(head.id);
+    },
+  });
+  await offersBecome(bed, 4);
+  const ids = Array.from({ length: 8 }, () => callId());
+  const queue = bed.own(new Queue("interactive", { connection: client, prefix: `{${bed.prefix}}` }));
+  for (const id of ids.slice(0, 4))
+    await queue.add("c", JSON.parse(encodeJob(sampleJob(id))) as unknown, { jobId: id });
+  await eventually(() => expect(running).toBe(4));
+  await offersBecome(bed, 0);
+  for (const id of ids.slice(4)) await producer.add("interactive", sampleJob(id));
+  expect((await producer.depth()).interactive).toEqual({ waiting: 4, delayed: 0, active: 4 });
+  go.resolve();
+  await eventually(() => expect(ran.toSorted()).toEqual(ids.toSorted()));
+  expect(most).toBe(4);
+});
+
+test.concurrent("what a take brings is not offered room besides", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const producer = await openProducer(bed);
+  const jobs = Array.from({ length: 3 }, () => sampleJob(callId()));
+  for (const job of jobs) await producer.add("interactive", job);
+  let running = 0;
+  await openDispatcher(bed, {
+    // May offer from the first take on.
+    handing: { subscribe: () => ({ isConfirmed: true, close: () => Promise.resolve() }) },
+    handle: () => {
+      running += 1;
+      return new Promise(() => undefined);
+    },
+  });
+  await eventually(() => expect(running).toBe(3));
+  await offersBecome(bed, 1);
 });
