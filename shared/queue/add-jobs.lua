@@ -7,9 +7,11 @@
 -- (ms since the epoch), payload
 -- returns nothing
 local listening = {}
+-- Not everybody has the right to ask; who has not hands nothing over.
 local function hears(channel)
   if listening[channel] == nil then
-    listening[channel] = redis.call('PUBSUB', 'NUMSUB', channel)[2] > 0
+    local reply = redis.pcall('PUBSUB', 'NUMSUB', channel)
+    listening[channel] = reply.err and 'unknown' or reply[2] > 0
   end
   return listening[channel]
 end
@@ -33,8 +35,12 @@ local function takeOffer()
       return nil
     end
     local channel, token, lock, answered, cancelled = string.match(offer, '^(%S+) (%S+) (%d+) (%S+) (%S+)$')
-    if channel and hears(channel) then
-      return { channel = channel, token = token, lock = lock, answered = answered, cancelled = cancelled }
+    local isHeard = channel and hears(channel)
+    if isHeard == 'unknown' then
+      redis.call('ZADD', KEYS[4], newest[2], offer)
+      return nil
+    elseif isHeard then
+      return { channel = channel, token = token, lock = lock, answered = answered, cancelled = cancelled, newest = newest }
     end
   end
 end
@@ -60,15 +66,34 @@ for i = 3, #ARGV, 3 do
       end
       local time = string.format('%d', now)
       local head = table.concat({ id, offer.token, isAnswered, isCancelled, time, #ARGV[i + 2] }, ' ')
-      handed[offer.channel] = (handed[offer.channel] or '') .. head .. '\n' .. ARGV[i + 2]
+      local one = handed[offer.channel] or { message = '', jobs = {} }
+      handed[offer.channel] = one
+      one.message = one.message .. head .. '\n' .. ARGV[i + 2]
+      one.jobs[#one.jobs + 1] = { at = i, newest = offer.newest }
     else
       isFirst = false
       added[#added + 1] = id
     end
   end
 end
-for channel, jobs in pairs(handed) do
-  redis.call('PUBLISH', channel, jobs)
+local refused = {}
+for channel, one in pairs(handed) do
+  local reply = redis.pcall('PUBLISH', channel, one.message)
+  if type(reply) == 'table' and reply.err then
+    for _, job in ipairs(one.jobs) do
+      refused[#refused + 1] = job
+    end
+  end
+end
+-- Without the right to say so nothing is handed over: back to where they would have been, before the others.
+table.sort(refused, function(a, b) return a.at > b.at end)
+for _, job in ipairs(refused) do
+  local id = ARGV[job.at]
+  redis.call('DEL', ARGV[1] .. id .. ':lock')
+  redis.call('HDEL', ARGV[1] .. id, 'ats')
+  redis.call('LREM', KEYS[3], 1, id)
+  redis.call('ZADD', KEYS[4], job.newest[2], job.newest[1])
+  table.insert(added, 1, id)
 end
 if #added > 0 then
   redis.call('LPUSH', KEYS[1], unpack(added))
