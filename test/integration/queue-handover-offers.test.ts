@@ -1,9 +1,11 @@
 import { Queue } from "bullmq";
 import { expect, inject, test } from "vitest";
 import { encodeJob } from "#shared/queue/job.ts";
+import { createStoreKeys } from "#shared/store/store-keys.ts";
 import { eventually } from "../support/eventually.ts";
 import { cut, offersBecome, offersOf, openDispatcher, sourceOf } from "../support/handover-bed.ts";
 import { openProducer } from "../support/queue-bed.ts";
+import { startRedis } from "../support/redis-process.ts";
 import { callId, createStoreBed, sampleJob } from "../support/store-bed.ts";
 
 test.concurrent("a dispatcher that drains is handed nothing, though its subscription was cut once", async () => {
@@ -132,4 +134,37 @@ test.concurrent("what a take brings is not offered room besides", async () => {
   });
   await eventually(() => expect(running).toBe(3));
   await offersBecome(bed, 1);
+});
+
+test.concurrent("an exchange whose answer comes too late makes no more offers than there may be", async () => {
+  await using redis = await startRedis();
+  await using bed = createStoreBed(redis.url);
+  const producer = await openProducer(bed);
+  const { client } = await bed.connect("command");
+  const settling = await bed.connect("command");
+  const { answered } = createStoreKeys(bed.prefix).callMarks;
+  const go = Promise.withResolvers<void>();
+  const consumer = await openDispatcher(bed, {
+    concurrency: 50,
+    settling,
+    handle: async ({ head }, { removeWhenAnswered }) => {
+      await go.promise;
+      const settled = settling.client.set(answered + head.id, "x", "PX", 60_000);
+      removeWhenAnswered();
+      await settled.catch(() => undefined);
+    },
+  });
+  await offersBecome(bed, 8);
+  for (let at = 0; at < 8; at++) await producer.add("interactive", sampleJob(callId()));
+  await eventually(() => expect(consumer.running).toBe(8));
+  redis.freeze();
+  go.resolve();
+  // As the removals do, which are carried out all the same.
+  await expect(client.ping()).rejects.toThrow();
+  redis.thaw();
+  await eventually(() => expect(consumer.running).toBe(0));
+  await offersBecome(bed, 8);
+  await consumer.close(AbortSignal.timeout(10_000));
+  expect(await client.pubsub("CHANNELS", `{${bed.prefix}}:*`)).toEqual([]);
+  await offersBecome(bed, 0);
 });
