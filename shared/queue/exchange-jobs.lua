@@ -31,9 +31,18 @@ if #removed > 0 then
   redis.call('SREM', KEYS[5], unpack(removed))
 end
 
-local function offer(waiting)
-  if offers > 0 and waiting == 0 then
-    redis.call('SADD', KEYS[6], unpack(ARGV, 11, 10 + offers))
+-- Each job taken has the slot that one of them was for.
+local function offer(waiting, taken)
+  local last = 10 + offers - taken
+  if last > 10 and waiting == 0 then
+    local time = redis.call('TIME')
+    local offeredAt = time[1] * 1000 + math.floor(time[2] / 1000)
+    local scored = {}
+    for i = 11, last do
+      scored[#scored + 1] = offeredAt
+      scored[#scored + 1] = ARGV[i]
+    end
+    redis.call('ZADD', KEYS[6], unpack(scored))
     redis.call('PEXPIRE', KEYS[6], ARGV[9])
   end
 end
@@ -41,7 +50,7 @@ end
 local want = tonumber(ARGV[5])
 if want == 0 then
   local waiting = redis.call('LLEN', KEYS[1])
-  offer(waiting)
+  offer(waiting, 0)
   return { lost, waiting, 0 }
 end
 
@@ -77,7 +86,7 @@ end
 
 local waiting = redis.call('LLEN', KEYS[1])
 reply[2] = waiting
-offer(waiting)
+offer(waiting, (#reply - 3) / 6)
 if waiting > 0 then
   redis.call('ZADD', KEYS[4], 0, '0')
 else

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { loadScript } from "#shared/runtime/load-script.ts";
 import type { QueueConnection } from "./queue-connection.ts";
 import type { CallMarks, JobTaker, TakenJob } from "./taken-job.ts";
 
@@ -7,7 +8,11 @@ export interface ChannelSource {
   subscribe(
     channel: string,
     handlers: { message(bytes: Buffer): void; confirmed(): void; interrupted(): void },
-  ): { readonly isConfirmed: boolean; close(): void };
+  ): {
+    readonly isConfirmed: boolean;
+    /** Resolves, some seconds later at most, when no message will come any more. */
+    close(): Promise<void>;
+  };
 }
 
 export interface HandoverOptions {
@@ -20,11 +25,11 @@ export interface HandoverOptions {
   readonly marks: CallMarks;
 }
 
-/** What `exchange-jobs.lua` is to write if nothing waits: one job is handed over for each. */
+/** What `exchange-jobs.lua` is to write if nothing waits, less one for each job it takes: one is handed over for each. */
 interface Offers {
   readonly lines: readonly string[];
-  /** To be called when it is known whether they were written. */
-  written(isWritten: boolean): void;
+  /** To be called at the end with how many of them, from the first on, may have been written. */
+  written(count: number): void;
 }
 
 /**
@@ -34,21 +39,22 @@ interface Offers {
 export interface Handover {
   /** Whoever gets the jobs. Without one, nothing is offered. */
   serve(taker: JobTaker): void;
-  offers(): Offers;
-  /** Resolves when nothing will be handed over any more. */
+  /** For a take that may fill, or frees, so many slots. */
+  offers(slots: number): Offers;
+  /** Takes back, as far as they are not used yet, offers that there are no more free slots for. */
+  retract(): void;
+  /** For good. Resolves when nothing will be handed over any more, whatever offers still lie there. */
   withdraw(): Promise<void>;
-  close(): void;
 }
 
-/** Of the key in a lane where offers lie. */
-export const offersName = "offers";
+/** Of the key in a lane where offers lie, by when each was made or renewed (Redis' clock). */
+export const offersName = "offered";
 /** More calls at a time are found together, by signs. */
 const mostOffers = 8;
-/** Without a call for so long the next one is found by a sign. */
-export const offerTtlMs = 60_000;
-const renewAfterMs = offerTtlMs / 2;
-/** For a message that Redis has sent already. */
-const patienceMs = 500;
+/** Who has not renewed an offer for so long stands still, or is gone, and is handed nothing. */
+export const offerTtlMs = 4500;
+/** One small script for each lane; the second may be late. */
+const renewEveryMs = 2000;
 /** Clocks that differ by more say nothing about what is fresh. */
 const mostAheadMs = 500;
 
@@ -57,12 +63,12 @@ export function createHandover(options: HandoverOptions): Handover {
   const id = randomUUID();
   const channel = options.channelPrefix + id;
   let taker: JobTaker | undefined;
-  let isWithdrawn = false;
+  let withdrawing: Promise<void> | undefined;
   let count = 0;
-  let writtenAt = 0;
-  /** Tokens of offers that nobody has used, as far as we know. */
-  const open = new Set<string>();
-  let onUsed = (): void => undefined;
+  /** Offers that nobody has used, as far as we know, by token. Under way: the exchange that makes them has not ended. */
+  const open = new Map<string, "under way" | "made">();
+  const renewOffers = loadScript(connection.client, new URL("renew-offers.lua", import.meta.url));
+  let isRenewing = false;
 
   const offerOf = (token: string): string => [channel, token, lockMs, marks.answered, marks.cancelled].join(" ");
   const subscription = options.source.subscribe(channel, {
@@ -71,50 +77,57 @@ export function createHandover(options: HandoverOptions): Handover {
         open.delete(job.token);
         taker?.take(job);
       }
-      onUsed();
     },
     // What was offered before may have been used up by adds that found nobody listening.
     confirmed() {
-      open.clear();
+      remove([...open.keys()]);
       taker?.look();
     },
-    interrupted: () => open.clear(),
+    interrupted: () => undefined,
   });
+  function remove(tokens: readonly string[]): void {
+    for (const token of tokens) open.delete(token);
+    if (tokens.length === 0 || !connection.isReady) return;
+    connection.client.zrem(offersKey, ...tokens.map(offerOf)).catch(() => undefined);
+  }
+  async function renew(): Promise<void> {
+    const made = [...open].filter(([, state]) => state === "made").map(([token]) => token);
+    if (made.length === 0 || isRenewing || !connection.isReady || !subscription.isConfirmed) return;
+    isRenewing = true;
+    const standing = (await renewOffers([offersKey], [offerTtlMs, ...made.map(offerOf)]).catch(() => [])) as number[];
+    isRenewing = false;
+    const gone = made.filter((token, at) => standing[at] === 0 && open.delete(token));
+    if (gone.length > 0) taker?.look();
+  }
+  const renewing = setInterval(() => void renew(), renewEveryMs).unref();
+  // Who does not listen is handed nothing: that holds for offers too that we do not know of, or are written later.
+  async function withdraw(): Promise<void> {
+    clearInterval(renewing);
+    remove([...open.keys()]);
+    await subscription.close();
+  }
   return {
     serve: (to) => void (taker = to),
-    offers() {
-      if (!taker || isWithdrawn || !subscription.isConfirmed) return noOffers;
-      const now = Date.now();
-      const missing = Math.min(mostOffers, taker.room()) - open.size;
-      const isOld = now - writtenAt > renewAfterMs;
-      if (missing <= 0 && !isOld) return noOffers;
-      const made = Array.from({ length: Math.max(0, missing) }, () => `${id}:h${(count += 1)}`);
-      const written = isOld ? [...open, ...made] : made;
-      for (const token of made) open.add(token);
+    offers(slots) {
+      if (!taker || withdrawing || !subscription.isConfirmed) return noOffers;
+      const missing = Math.min(mostOffers, taker.room(slots)) - open.size;
+      if (missing <= 0) return noOffers;
+      const made = Array.from({ length: missing }, () => `${id}:h${(count += 1)}`);
+      for (const token of made) open.set(token, "under way");
       return {
-        lines: written.map(offerOf),
-        written(isWritten) {
-          if (isWritten) writtenAt = now;
-          else for (const token of made) open.delete(token);
+        lines: made.map(offerOf),
+        written(written) {
+          made.forEach((token, at) => {
+            if (at < written && open.has(token)) open.set(token, "made");
+            else open.delete(token);
+          });
         },
       };
     },
-    async withdraw() {
-      isWithdrawn = true;
-      if (open.size === 0) return;
-      const removed = await connection.client.srem(offersKey, ...Array.from(open, offerOf)).catch(() => open.size);
-      const deadline = Date.now() + patienceMs;
-      while (open.size > removed && Date.now() < deadline)
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, deadline - Date.now());
-          onUsed = () => {
-            clearTimeout(timer);
-            resolve();
-          };
-        });
-      open.clear();
+    retract() {
+      if (open.size > 0 && taker) remove([...open.keys()].slice(Math.max(0, taker.free())));
     },
-    close: () => subscription.close(),
+    withdraw: () => (withdrawing ??= withdraw()),
   };
 }
 

@@ -2,7 +2,7 @@ import { Queue } from "bullmq";
 import { loadScript, type ScriptArgument } from "#shared/runtime/load-script.ts";
 import { createTurnBatch } from "#shared/runtime/turn-batch.ts";
 import { decodeJob, encodeJob, lanes, type CallJob, type Lane } from "./job.ts";
-import { offersName } from "./handover.ts";
+import { offersName, offerTtlMs } from "./handover.ts";
 import { queuePrefix, type QueueConnection } from "./queue-connection.ts";
 
 interface LaneDepth {
@@ -133,7 +133,7 @@ function createQueue(lane: Lane, { client }: QueueConnection, { prefix, beforeAd
   const names = [wait, marker, active, backend.toKey(offersName)];
   const adding = createTurnBatch<Addition>((batch) => {
     beforeAdd?.();
-    const args: ScriptArgument[] = [backend.toKey("")];
+    const args: ScriptArgument[] = [backend.toKey(""), offerTtlMs];
     for (const { job } of batch) args.push(job.head.id, job.enqueuedAt, encodeJob(job));
     addJobs(names, args).then(
       () => batch.forEach(({ resolve }) => resolve()),

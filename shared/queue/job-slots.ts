@@ -44,9 +44,10 @@ export class JobSlots {
     this.#options = options;
     this.#concurrency = options.concurrency;
     options.worker.serve({
-      // What takes under way may fill stays free if none waits.
-      room: () => (this.#isStopped ? 0 : Math.max(0, this.#concurrency - this.#running)),
-      look: () => this.#take(),
+      room: (mine) => (this.#isStopped ? 0 : this.#free + mine),
+      free: () => this.#concurrency - this.#running,
+      // While a take is under way no slot may be left for another.
+      look: () => void this.#taking.then(() => this.#take()),
       take: (job) => void this.#fill(job),
     });
     this.ended = this.#loop();
@@ -63,6 +64,7 @@ export class JobSlots {
 
   setConcurrency(concurrency: number): void {
     this.#concurrency = concurrency;
+    this.#options.worker.retract();
     this.#wake();
   }
 
@@ -160,6 +162,7 @@ export class JobSlots {
       this.#backlog = exchange.waiting;
       this.#leave(done.length, promised);
       for (const job of exchange.taken) void this.#fill(job);
+      if (exchange.taken.length > 0) worker.retract();
       // Their locks ran out while Redis or this process stood still: another dispatcher has them, or will.
       for (const callId of exchange.lost) logger.debug({ callId }, "job was not ours any more");
       if (exchange.dueAt > 0) this.#lookAt(exchange.dueAt);

@@ -48,6 +48,8 @@ export interface LaneWorker {
   extend(jobs: readonly TakenJob[]): Promise<string[]>;
   /** From now on jobs may be handed to the taker without having been asked for. */
   serve(taker: JobTaker): void;
+  /** Takes back what was offered of slots that have a job by now. */
+  retract(): void;
   /** Resolves when no job will be handed over any more. */
   withdraw(): Promise<void>;
   /** Ends `sign` for good. */
@@ -108,15 +110,16 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
   function exchange(run: RedisScript, done: readonly TakenJob[], more: ExchangeTerms): Promise<Exchange> {
     const token = `${tokens}:${(takes += 1)}`;
     const at = Date.now();
-    const offers = handover?.offers();
+    const offers = handover?.offers(Math.max(more.want, done.length));
     const args = [backend.toKey(""), answered, cancelled, at, more.want, token, lockMs, more.answeredOnly];
     args.push(offerTtlMs, offers?.lines.length ?? 0, ...(offers?.lines ?? []));
     const reply = run(names, [...args, ...done.flatMap((job) => [job.id, job.token])]);
     const exchanged = reply.then((members) => readExchange(members as ExchangeReply, { token, at }));
     if (offers)
       exchanged.then(
-        ({ waiting }) => offers.written(waiting === 0),
-        () => offers.written(false),
+        ({ waiting, taken }) => offers.written(waiting === 0 ? offers.lines.length - taken.length : 0),
+        // Perhaps: what was not is found out when it is to be renewed.
+        () => offers.written(offers.lines.length),
       );
     return exchanged;
   }
@@ -156,9 +159,10 @@ export function createLaneWorker(options: LaneWorkerOptions): LaneWorker {
       backend.disconnectBlocking(false).catch(() => undefined);
     },
     serve: (taker) => handover?.serve(taker),
+    retract: () => handover?.retract(),
     withdraw: async () => handover?.withdraw(),
     async close() {
-      handover?.close();
+      void handover?.withdraw();
       await worker.close(true);
     },
   };

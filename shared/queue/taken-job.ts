@@ -27,8 +27,10 @@ export interface CallMarks {
 
 /** Who gets jobs that are handed over. */
 export interface JobTaker {
-  /** How many jobs may be offered room if none waits. By the time they come there may be less. */
-  room(): number;
+  /** Slots that no job has and no take may fill, and `mine` more: those that the take that asks frees, or may fill. */
+  room(mine: number): number;
+  /** Slots that no job has. */
+  free(): number;
   /** A take would make offers now. */
   look(): void;
   take(job: TakenJob): void;

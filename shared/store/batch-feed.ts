@@ -134,7 +134,7 @@ export function createBatchFeed(options: BatchFeedOptions): BatchFeed {
         confirmed: listener,
         interrupted: () => undefined,
       });
-      return () => subscription.close();
+      return () => void subscription.close();
     },
   };
 }

@@ -107,7 +107,7 @@ export function createReplyBus(options: ReplyBusOptions): ReplyBus {
     },
     ready: (signal) => (signal ? abortable(first.promise, signal) : first.promise),
     close() {
-      subscription.close();
+      void subscription.close();
       waiting.clear();
       restored.clear();
     },

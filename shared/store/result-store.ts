@@ -117,7 +117,7 @@ export function createResultStore(options: ResultStoreOptions): ResultStore {
         confirmed: () => undefined,
         interrupted: () => undefined,
       });
-      return () => subscription.close();
+      return () => void subscription.close();
     },
     close: () => acknowledging.close(),
   };

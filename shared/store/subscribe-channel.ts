@@ -11,7 +11,11 @@ export interface ChannelHandlers {
 export interface ChannelSubscription {
   /** False from an interruption until the next confirmation; false at first. */
   readonly isConfirmed: boolean;
-  close(): void;
+  /**
+   * Resolves when nothing will come any more; what was published before Redis heard of it has come by then. Waits
+   * for as long as for any command, and not at all while the connection is away. Never rejects.
+   */
+  close(): Promise<void>;
 }
 
 const retryMs = 200;
@@ -26,15 +30,15 @@ export function subscribeChannel(
   const channelBytes = Buffer.from(channel);
   let isConfirmed = false;
   let confirmations = 0;
-  let isClosed = false;
+  let closing: Promise<void> | undefined;
   let retry: NodeJS.Timeout | undefined;
 
   function subscribe(): void {
     clearTimeout(retry);
-    if (isClosed || client.status !== "ready") return;
+    if (closing || client.status !== "ready") return;
     client.subscribe(channel).then(
       () => {
-        if (isClosed || isConfirmed || client.status !== "ready") return;
+        if (closing || isConfirmed || client.status !== "ready") return;
         isConfirmed = true;
         confirmations += 1;
         handlers.confirmed(confirmations === 1);
@@ -53,6 +57,14 @@ export function subscribeChannel(
     if (from.equals(channelBytes)) handlers.message(message);
   }
 
+  async function close(): Promise<void> {
+    clearTimeout(retry);
+    client.off("ready", subscribe).off("close", interrupt);
+    // Messages and the confirmation come in the order in which Redis sent them.
+    if (client.status === "ready") await client.unsubscribe(channel).catch(() => undefined);
+    client.off("messageBuffer", receive);
+  }
+
   client.on("messageBuffer", receive);
   client.on("ready", subscribe);
   client.on("close", interrupt);
@@ -61,12 +73,6 @@ export function subscribeChannel(
     get isConfirmed() {
       return isConfirmed;
     },
-    close() {
-      if (isClosed) return;
-      isClosed = true;
-      clearTimeout(retry);
-      client.off("messageBuffer", receive).off("ready", subscribe).off("close", interrupt);
-      if (client.status === "ready") client.unsubscribe(channel).catch(() => undefined);
-    },
+    close: () => (closing ??= close()),
   };
 }

@@ -104,7 +104,7 @@ export function createTargetSharing(options: TargetSharingOptions): TargetSharin
     close() {
       clearInterval(sweeping);
       clearTimeout(reload);
-      subscription.close();
+      void subscription.close();
     },
   };
 }

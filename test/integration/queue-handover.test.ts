@@ -1,31 +1,10 @@
 import { expect, inject, test } from "vitest";
-import type { ChannelSource } from "#shared/queue/handover.ts";
-import type { JobConsumer, JobConsumerOptions } from "#shared/queue/job-consumer.ts";
 import { createStoreKeys } from "#shared/store/store-keys.ts";
-import { subscribeChannel } from "#shared/store/subscribe-channel.ts";
 import { eventually } from "../support/eventually.ts";
-import { openConsumer, openProducer } from "../support/queue-bed.ts";
+import { cut, offersBecome, offersOf, openDispatcher, sourceOf } from "../support/handover-bed.ts";
+import { openProducer } from "../support/queue-bed.ts";
 import { startRedis } from "../support/redis-process.ts";
-import { callId, createStoreBed, sampleJob, type StoreBed } from "../support/store-bed.ts";
-
-async function sourceOf(bed: StoreBed): Promise<ChannelSource> {
-  const subscriber = await bed.connect("subscriber");
-  return { subscribe: (channel, handlers) => subscribeChannel(subscriber, channel, handlers) };
-}
-
-type Options = Partial<JobConsumerOptions> & Pick<JobConsumerOptions, "handle">;
-
-/** A dispatcher with four slots that offers them. */
-async function openDispatcher(bed: StoreBed, options: Options): Promise<JobConsumer> {
-  return openConsumer(bed, { concurrency: 4, handing: await sourceOf(bed), ...options });
-}
-
-const offersOf = (bed: StoreBed) => `{${bed.prefix}}:interactive:offers`;
-
-async function offersBecome(bed: StoreBed, count: number): Promise<void> {
-  const { client } = await bed.connect("command");
-  await eventually(async () => expect(await client.scard(offersOf(bed))).toBe(count));
-}
+import { callId, createStoreBed, sampleJob } from "../support/store-bed.ts";
 
 test.concurrent("a job is handed to a dispatcher that waits, without a sign or a take, and leaves nothing", async () => {
   await using redis = await startRedis();
@@ -106,9 +85,9 @@ test.concurrent("nobody overtakes a job that waits", async () => {
   const channel = `${bed.prefix}:listening`;
   const listener = await bed.connect("subscriber");
   await listener.client.subscribe(channel);
-  await client.sadd(offersOf(bed), `${channel} token 15000 a: c:`);
+  await client.zadd(offersOf(bed), Date.now(), `${channel} token 15000 a: c:`);
   await producer.add("interactive", sampleJob(ids[1]));
-  expect(await client.scard(offersOf(bed))).toBe(1);
+  expect(await client.zcard(offersOf(bed))).toBe(1);
   await client.del(offersOf(bed));
   await openDispatcher(bed, { handle: ({ head }) => Promise.resolve(void order.push(head.id)) });
   await eventually(() => expect(order).toEqual([...ids]));
@@ -121,7 +100,8 @@ test.concurrent("offers of those who are gone are passed over", async () => {
   const seen: string[] = [];
   await openDispatcher(bed, { handle: ({ head }) => Promise.resolve(void seen.push(head.id)) });
   await offersBecome(bed, 4);
-  await client.sadd(offersOf(bed), ...["1", "2", "3"].map((gone) => `${bed.prefix}:gone ${gone} 15000 a: c:`));
+  for (const gone of [1, 2, 3])
+    await client.zadd(offersOf(bed), Date.now() + 1000, `${bed.prefix}:gone ${gone} 15000 a: c:`);
   const ids = Array.from({ length: 12 }, () => callId());
   for (const id of ids) await producer.add("interactive", sampleJob(id));
   await eventually(() => expect(seen.toSorted()).toEqual(ids.toSorted()));
@@ -134,7 +114,7 @@ test.concurrent("a job that was handed to one who never heard of it goes to anot
   const channel = `${bed.prefix}:deaf`;
   const deaf = await bed.connect("subscriber");
   await deaf.client.subscribe(channel);
-  await client.sadd(offersOf(bed), `${channel} token 400 a: c:`);
+  await client.zadd(offersOf(bed), Date.now(), `${channel} token 400 a: c:`);
   const id = callId();
   await producer.add("interactive", sampleJob(id));
   expect((await producer.depth()).interactive).toEqual({ waiting: 0, delayed: 0, active: 1 });
@@ -161,7 +141,7 @@ test.concurrent("who closes withdraws its offers; a job that was handed over mea
     await leaving.close(AbortSignal.abort());
   })();
   await closing;
-  expect(await client.scard(offersOf(bed))).toBe(0);
+  expect(await client.zcard(offersOf(bed))).toBe(0);
   await producer.add("interactive", sampleJob(ids[1] ?? ""));
   const seen: string[] = [];
   await openDispatcher(bed, { handle: ({ head }) => Promise.resolve(void seen.push(head.id)) });
@@ -171,17 +151,14 @@ test.concurrent("who closes withdraws its offers; a job that was handed over mea
 test.concurrent("after an interruption offers are made anew", async () => {
   await using bed = createStoreBed(inject("redisUrl"));
   const producer = await openProducer(bed);
-  const { client } = await bed.connect("command");
   const seen: string[] = [];
   const subscriber = await bed.connect("subscriber");
   await openDispatcher(bed, {
-    handing: { subscribe: (channel, handlers) => subscribeChannel(subscriber, channel, handlers) },
+    handing: sourceOf(subscriber),
     handle: ({ head }) => Promise.resolve(void seen.push(head.id)),
   });
   await offersBecome(bed, 4);
-  const subscriberId = await subscriber.client.client("ID").catch(() => undefined);
-  expect(subscriberId).toBeDefined();
-  await client.call("CLIENT", "KILL", "ID", String(subscriberId));
+  await cut(bed, subscriber);
   const ids = Array.from({ length: 6 }, () => callId());
   for (const id of ids) await producer.add("interactive", sampleJob(id));
   await eventually(() => expect(seen.toSorted()).toEqual(ids.toSorted()));
