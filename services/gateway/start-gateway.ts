@@ -110,7 +110,7 @@ function openDeps(config: SluiceConfig, { own, logger, maxLagMs }: GatewayContex
   const connectSubscriber = (): RedisConnection => connectRedis(url, "subscriber", { logger });
   const events = own(createEventLog({ redis, connectSubscriber, prefix, ttlMs, leaseMs, ...sealed }));
   const keyLimits = own(createKeyLimits({ redis, prefix }));
-  const producer = own(createJobProducer(redis, { prefix, beforeAdd: () => keyLimits.flush() }));
+  const producer = own(createJobProducer(redis, { prefix }));
   const catalogue = createCatalogue(config);
   const deps: GatewayDeps = {
     server: config.server,

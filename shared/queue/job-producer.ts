@@ -49,8 +49,6 @@ const mostPerScript = 64;
 
 export interface JobProducerOptions {
   readonly prefix: string;
-  /** Called in every turn in which jobs are written, right before: for what Redis must see first. */
-  readonly beforeAdd?: () => void;
 }
 
 /** `connection` has the purpose `command`. */
@@ -116,7 +114,7 @@ export function createJobProducer(connection: QueueConnection, options: JobProdu
   };
 }
 
-function createQueue(lane: Lane, { client }: QueueConnection, { prefix, beforeAdd }: JobProducerOptions) {
+function createQueue(lane: Lane, { client }: QueueConnection, { prefix }: JobProducerOptions) {
   const queue = new Queue(lane, {
     connection: client,
     prefix,
@@ -132,7 +130,6 @@ function createQueue(lane: Lane, { client }: QueueConnection, { prefix, beforeAd
   const { wait = "", marker = "", active = "" } = backend.keys;
   const names = [wait, marker, active, backend.toKey(offersName)];
   const adding = createTurnBatch<Addition>((batch) => {
-    beforeAdd?.();
     const args: ScriptArgument[] = [backend.toKey(""), offerTtlMs];
     for (const { job } of batch) args.push(job.head.id, job.enqueuedAt, encodeJob(job));
     addJobs(names, args).then(

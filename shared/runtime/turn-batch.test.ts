@@ -24,17 +24,6 @@ test("a batch is cut where it would grow too large", async () => {
   expect(batches).toEqual([[1, 2], [3, 4], [5]]);
 });
 
-test("what is flushed early is not handed on again", async () => {
-  const batches: number[][] = [];
-  const batch = createTurnBatch<number>((items) => batches.push(items));
-  batch.add(1);
-  batch.flush();
-  batch.add(2);
-  expect(batches).toEqual([[1]]);
-  await nextTurn();
-  expect(batches).toEqual([[1], [2]]);
-});
-
 test("what takes too long or fails is undefined", async () => {
   expect(await within(1000, Promise.resolve("in time"))).toBe("in time");
   expect(await within(5, new Promise(() => undefined))).toBeUndefined();

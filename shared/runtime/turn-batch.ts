@@ -1,8 +1,6 @@
 /** Collects what one event-loop turn brings and hands it on together, in order. */
 export interface TurnBatch<Item> {
   add(item: Item): void;
-  /** Hands on what there is now. */
-  flush(): void;
 }
 
 /**
@@ -22,6 +20,5 @@ export function createTurnBatch<Item>(flush: (items: Item[]) => void, most = Inf
     add(item) {
       if (items.push(item) === 1) setImmediate(run);
     },
-    flush: run,
   };
 }

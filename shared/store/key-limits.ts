@@ -1,24 +1,26 @@
 import { waitOut } from "#shared/runtime/wait-out.ts";
 import type { RedisConnection } from "./connect-redis.ts";
-import { loadScript, type RedisScript, type ScriptArgument } from "#shared/runtime/load-script.ts";
-import { createLeaseReturns, type LeaseReturns } from "./lease-returns.ts";
+import { loadScript } from "#shared/runtime/load-script.ts";
+import { createLeaseReturns } from "./lease-returns.ts";
+import { createLimitQuestions, type AskedCall, type LimitQuestion } from "./limit-questions.ts";
 import { createLocalLimits, type Limits } from "./local-limits.ts";
+import { createRoomyKeys } from "./roomy-keys.ts";
 import { createStoreKeys, type StoreKeys } from "./store-keys.ts";
-import { createTurnBatch } from "#shared/runtime/turn-batch.ts";
 
 type Admission = { readonly ok: true } | { readonly ok: false; readonly retryAfterS: number };
 
 /** What a key may do per minute and at once, over all gateways; on this one alone while Redis is away or slow. */
 export interface KeyLimits {
   /**
-   * Never rejects, never waits longer than 50 ms for Redis unless the call goes ahead. An admitted call holds its place until `release`; if this process
+   * Never rejects, never waits longer than 50 ms for Redis. An admitted call holds its place until `release`; if this process
    * dies, for `holdMs` at most or, if it has lasted longer than that, for two minutes.
    */
   admit(keyId: string, limits: Limits | undefined, call: LimitedCall): Promise<Admission>;
-  /** Whether the key was refused nothing lately, by this gateway: then a call of it need not wait for its admission. */
-  isCalm(keyId: string): boolean;
-  /** Sends the questions of this turn now. */
-  flush(): void;
+  /**
+   * True when the key had half of its limits left when Redis was last heard: the call is admitted as by `admit`, and counted
+   * within 20 ms. So gateways that race for a limit may overstep it, each by a twentieth; they wait the longer for it.
+   */
+  admitAtOnce(keyId: string, limits: Limits | undefined, call: LimitedCall): boolean;
   /** Harmless for a call that holds no place. Other gateways see it a moment later. */
   release(keyId: string, callId: string): void;
   /** Gives back what was released. */
@@ -26,15 +28,9 @@ export interface KeyLimits {
 }
 
 const capMs = 50;
-/** A script holds up everybody else in Redis. */
-const mostPerScript = 128;
 const usualRenewEveryMs = 30_000;
 /** Leases are renewed so many rounds before they end, and for twice as many. */
 const roundsAhead = 2;
-/** A call that goes ahead and is refused costs a job that is dropped, so a key at its limits is asked about first. */
-const calmAfterMs = 10_000;
-/** Identities of an OIDC issuer have no end. */
-const mostRefused = 10_000;
 const admitted: Admission = { ok: true };
 const admittedAtOnce = Promise.resolve(admitted);
 
@@ -46,40 +42,20 @@ export function createKeyLimits(options: {
 }): KeyLimits {
   const { redis, renewEveryMs = usualRenewEveryMs } = options;
   const keys = createStoreKeys(options.prefix);
-  const extendLeases = loadScript(redis.client, new URL("extend-leases.lua", import.meta.url));
-  const admitCalls = loadScript(redis.client, new URL("admit-calls.lua", import.meta.url));
   const local = createLocalLimits();
   const returns = createLeaseReturns(redis, keys);
-  const asking = createTurnBatch<Question>((batch) => askTogether(batch, { admitCalls, keys, returns }), mostPerScript);
-  /** Calls of ours that may hold a lease in Redis, by call id: releasing any other costs nothing. */
-  const leased = new Map<string, Lease>();
-  /** Until when a key counts as one that is refused calls. */
-  const refused = new Map<string, number>();
-  setInterval(renewLeases, renewEveryMs).unref();
-
-  function ask(keyId: string, limits: Limits, call: LimitedCall): Promise<number> {
-    if (limits.concurrent !== undefined) leased.set(call.id, { keyId, endsAt: Date.now() + call.holdMs });
-    return new Promise((resolve, reject) => asking.add({ keyId, limits, call, resolve, reject }));
+  const roomy = createRoomyKeys();
+  const questions = createLimitQuestions({ redis, keys, returns, roomy });
+  const leased = keepLeases(redis, keys, renewEveryMs);
+  function ask(keyId: string, limits: Limits, call: AskedCall): Promise<number> {
+    const { question, waitMs } = questions.ask(keyId, limits, call);
+    if (limits.concurrent !== undefined) leased.set(call.id, { question, endsAt: Date.now() + call.holdMs });
+    return waitMs;
   }
-  function renewLeases(): void {
-    const now = Date.now();
-    const due = [...leased].filter(([, { endsAt }]) => endsAt <= now + roundsAhead * renewEveryMs);
-    if (due.length === 0 || !redis.isReady) return;
-    const holdMs = 2 * roundsAhead * renewEveryMs;
-    for (const [keyId, calls] of Map.groupBy(due, ([, lease]) => lease.keyId)) {
-      for (const [, lease] of calls) lease.endsAt = now + holdMs;
-      const ids = calls.map(([callId]) => callId);
-      extendLeases([keys.leases(keyId)], [holdMs, ...ids]).catch(() => undefined);
-    }
-  }
-  function noteRefused(keyId: string, callId: string): void {
-    leased.delete(callId);
-    if (refused.size >= mostRefused) refused.clear();
-    refused.set(keyId, Date.now() + calmAfterMs);
-  }
-  function giveBack(keyId: string, callId: string): void {
-    leased.delete(callId);
-    returns.add(keyId, callId);
+  function giveBack({ question }: Lease): void {
+    leased.delete(question.callId);
+    if (question.isSent) returns.add(question.keyId, question.callId);
+    else question.holdMs = 0;
   }
   function askWithin(keyId: string, limits: Limits, call: LimitedCall): Promise<Admission> {
     return new Promise((resolve) => {
@@ -91,14 +67,16 @@ export function createKeyLimits(options: {
       };
       // The call was refused here, or has even ended: a lease that Redis gave it, or is still to give, is nobody's.
       const giveBackUnused = (): void => {
-        if (limits.concurrent !== undefined && !(here?.ok && leased.has(call.id))) giveBack(keyId, call.id);
+        if (limits.concurrent !== undefined && !(here?.ok && leased.has(call.id))) {
+          leased.delete(call.id);
+          returns.add(keyId, call.id);
+        }
       };
-      // The job of a call that goes ahead is on the same connection, and waits as long.
-      const stopWaiting = call.goesAhead ? (): void => undefined : waitOut(capMs, decideHere);
-      ask(keyId, limits, call).then(
+      const stopWaiting = waitOut(capMs, decideHere);
+      ask(keyId, limits, { ...call, hasBegun: false }).then(
         (waitMs) => {
           stopWaiting();
-          if (waitMs > 0) noteRefused(keyId, call.id);
+          if (waitMs > 0) leased.delete(call.id);
           else if (here) giveBackUnused();
           resolve(toAdmission(waitMs));
         },
@@ -111,60 +89,60 @@ export function createKeyLimits(options: {
   }
   return {
     admit(keyId, limits, call) {
-      if (limits?.rpm === undefined && limits?.concurrent === undefined) return admittedAtOnce;
+      if (!isLimited(limits)) return admittedAtOnce;
       if (redis.isReady) return askWithin(keyId, limits, call);
       return Promise.resolve(toAdmission(local.admit(keyId, limits, call)));
     },
+    admitAtOnce(keyId, limits, call) {
+      if (!isLimited(limits)) return true;
+      const counted = redis.isReady && roomy.take(keyId, limits);
+      if (!counted) return false;
+      ask(keyId, limits, { ...call, hasBegun: true }).then(counted, counted);
+      return true;
+    },
     release(keyId, callId) {
       local.release(keyId, callId);
-      if (leased.has(callId)) giveBack(keyId, callId);
+      const lease = leased.get(callId);
+      if (lease) giveBack(lease);
     },
-    isCalm: (keyId) => redis.isReady && (refused.get(keyId) ?? 0) < Date.now(),
-    flush: () => asking.flush(),
-    close: () => returns.flush(),
+    async close() {
+      await questions.flush();
+      await returns.flush();
+    },
   };
+}
+
+/** Calls of ours that may hold a lease in Redis, by call id: releasing any other costs nothing. They are renewed. */
+function keepLeases(redis: RedisConnection, keys: StoreKeys, everyMs: number): Map<string, Lease> {
+  const leased = new Map<string, Lease>();
+  const extendLeases = loadScript(redis.client, new URL("extend-leases.lua", import.meta.url));
+  function renew(): void {
+    const now = Date.now();
+    const due = [...leased].filter(([, { endsAt }]) => endsAt <= now + roundsAhead * everyMs);
+    if (due.length === 0 || !redis.isReady) return;
+    const holdMs = 2 * roundsAhead * everyMs;
+    for (const [keyId, calls] of Map.groupBy(due, ([, lease]) => lease.question.keyId)) {
+      for (const [, lease] of calls) lease.endsAt = now + holdMs;
+      const ids = calls.map(([callId]) => callId);
+      extendLeases([keys.leases(keyId)], [holdMs, ...ids]).catch(() => undefined);
+    }
+  }
+  setInterval(renew, everyMs).unref();
+  return leased;
 }
 
 interface LimitedCall {
   readonly id: string;
   readonly holdMs: number;
-  /** A job of the call may be written before the answer is known: a refusal marks the call as cancelled. */
-  readonly goesAhead?: boolean;
 }
 
 interface Lease {
-  readonly keyId: string;
+  readonly question: LimitQuestion;
   endsAt: number;
 }
 
-/** A call that waits to be admitted; resolves with the milliseconds after which to try again, 0 when it is. */
-interface Question {
-  readonly keyId: string;
-  readonly limits: Limits;
-  readonly call: LimitedCall;
-  resolve(waitMs: number): void;
-  reject(error: Error): void;
-}
-
-interface Asking {
-  readonly admitCalls: RedisScript;
-  readonly keys: StoreKeys;
-  readonly returns: LeaseReturns;
-}
-
-/** One script per key and turn: alone each call costs Redis four times as much. */
-function askTogether(batch: readonly Question[], { admitCalls, keys, returns }: Asking): void {
-  for (const [keyId, questions] of Map.groupBy(batch, (question) => question.keyId)) {
-    const { limits } = questions[0] as Question;
-    const returned = returns.take(keyId);
-    const args: ScriptArgument[] = [limits.rpm ?? 0, limits.concurrent ?? 0, returned.length, ...returned];
-    for (const { call } of questions)
-      args.push(call.id, Math.ceil(call.holdMs), call.goesAhead ? keys.cancelMark(call.id) : "");
-    admitCalls([keys.rate(keyId), keys.leases(keyId)], args).then(
-      (waits) => questions.forEach(({ resolve }, index) => resolve(Number((waits as readonly unknown[])[index]))),
-      (error: Error) => questions.forEach(({ reject }) => reject(error)),
-    );
-  }
+function isLimited(limits: Limits | undefined): limits is Limits {
+  return limits?.rpm !== undefined || limits?.concurrent !== undefined;
 }
 
 function toAdmission(waitMs: number): Admission {

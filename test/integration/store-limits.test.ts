@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, inject, test } from "vitest";
 import { createKeyLimits } from "#shared/store/key-limits.ts";
+import { createStoreKeys } from "#shared/store/store-keys.ts";
 import { bestOf } from "../support/best-of.ts";
 import { startRedis } from "../support/redis-process.ts";
 import { eventually } from "../support/eventually.ts";
@@ -114,4 +115,57 @@ test("a lease that Redis granted too late, to a call refused meanwhile, is given
   await eventually(async () =>
     expect((await limits.admit("key:a", { concurrent: 1 }, { id: "next", holdMs })).ok).toBe(true),
   );
+});
+
+test("a key with half of its limits left is admitted without waiting for Redis, and counted there", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const redis = await bed.connect("command");
+  const leases = createStoreKeys(bed.prefix).leases("key:a");
+  const one = await openLimits(bed);
+  const limits = { rpm: 100, concurrent: 20 };
+  const ids = Array.from({ length: 12 }, callId);
+  const beginAtOnce = (id = ""): boolean => one.admitAtOnce("key:a", limits, { id, holdMs });
+  expect(beginAtOnce("nothing is known of the key")).toBe(false);
+  expect((await one.admit("key:a", limits, { id: ids[0]!, holdMs })).ok).toBe(true);
+  for (let count = 1; count <= 10; count++) {
+    await eventually(() => expect(beginAtOnce(ids[count])).toBe(true));
+    expect(beginAtOnce("a twentieth is not counted yet")).toBe(false);
+    await eventually(async () => expect(await redis.client.zcard(leases)).toBe(count + 1));
+  }
+  await sleep(100);
+  expect(beginAtOnce("less than half is left")).toBe(false);
+  for (const id of ids) one.release("key:a", id);
+  await eventually(async () => expect(await redis.client.zcard(leases)).toBe(0));
+});
+
+test("a call that begins at once over the limit of all gateways makes the next one wait longer", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const [one, other] = [await openLimits(bed), await openLimits(bed)];
+  const limits = { rpm: 20 };
+  const ask = async (from: typeof one): Promise<number> => {
+    const admission = await from.admit("key:a", limits, { id: callId(), holdMs });
+    return admission.ok ? 0 : admission.retryAfterS;
+  };
+  expect(await ask(one)).toBe(0);
+  for (let left = 19; left > 0; left--) expect(await ask(other)).toBe(0);
+  expect(await ask(other)).toBeLessThanOrEqual(3);
+  expect(one.admitAtOnce("key:a", limits, { id: callId(), holdMs })).toBe(true);
+  expect(await ask(one)).toBeGreaterThan(3);
+  expect(one.admitAtOnce("key:a", limits, { id: callId(), holdMs })).toBe(false);
+});
+
+test("a call that ends before it is counted leaves no place taken", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const redis = await bed.connect("command");
+  const leases = createStoreKeys(bed.prefix).leases("key:a");
+  const one = await openLimits(bed);
+  const limits = { concurrent: 20 };
+  const id = callId();
+  expect((await one.admit("key:a", limits, { id, holdMs })).ok).toBe(true);
+  one.release("key:a", id);
+  const brief = callId();
+  expect(one.admitAtOnce("key:a", limits, { id: brief, holdMs })).toBe(true);
+  one.release("key:a", brief);
+  await one.close();
+  expect(await redis.client.zcard(leases)).toBe(0);
 });

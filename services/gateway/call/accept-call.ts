@@ -11,7 +11,6 @@ import type { Caller } from "../plugins/keyring.ts";
 import { readPayload } from "../plugins/read-payload.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
 import type { Arrival } from "./arrival.ts";
-import { hasWishes } from "./call-wishes.ts";
 import { makeCallHead, pickForwardedHeaders, readSession } from "./call-head.ts";
 import { takeLease, type CallLease } from "./call-lease.ts";
 import { readCallTimes } from "./call-times.ts";
@@ -48,23 +47,19 @@ export async function acceptCall(
     // Read for their errors too: what cannot be read is refused before the body.
     const onDisconnect = readOnDisconnect(request.headers);
     const times = readCallTimes(request.headers, false, acceptedAt);
-    const admit = (goesAhead: boolean): Promise<void> | undefined =>
-      request.caller.limits &&
-      admitByLimits(request, lease, { ...deps, holdMs: times.deadlineAt - acceptedAt, goesAhead });
-    const mayGo = mayGoAhead(request, deps);
-    if (!mayGo) await admit(false);
+    const admission = admitByLimits(request, lease, { ...deps, holdMs: times.deadlineAt - acceptedAt });
+    // What is wrong with a small body is told first, and its refusal may say which model it was for.
+    if (isSmall(request)) admission?.catch(() => undefined);
+    else await admission;
     const options = { limits: deps.server, budget: deps.budget };
     const bytes = await readPayload(request.raw, reply.raw, options);
     lease.holdBytes(bytes.length);
-    const call = await readOrAdmit(() => readCall(arrival, { bytes, onDisconnect }, deps), mayGo && admit);
-    const goesAhead = mayGo && !call.head.stream;
-    const admission = mayGo ? admit(goesAhead) : undefined;
-    if (!goesAhead) await admission;
+    const call = readCall(arrival, { bytes, onDisconnect }, deps);
+    if (admission) await admission;
     const { budget } = request.caller;
     const isPaid = budget !== undefined && call.head.operation === "messages";
     const hold = isPaid ? await reserveBudget(call, budget, deps) : undefined;
-    const rest = { response: reply.raw, lease, hold, admission: goesAhead ? admission : undefined };
-    return new OpenCall({ head: call.head, bytes: call.bytes, ...rest }, deps);
+    return new OpenCall({ head: call.head, bytes: call.bytes, response: reply.raw, lease, hold }, deps);
   } catch (reason) {
     lease.release();
     throw reason;
@@ -74,23 +69,8 @@ export async function acceptCall(
 /** Larger bodies are not read before the key's limits have let the call in. */
 const smallBytes = 16_384;
 
-/** Whether the call's limits may be asked behind its body: then a whole answer's job is written in the same breath. */
-function mayGoAhead({ headers, caller }: FastifyRequest, { queue, keyLimits }: AcceptDeps): boolean {
-  if (queue.interactive !== "always" || caller.budget !== undefined || hasWishes(headers)) return false;
-  return Number(headers["content-length"] ?? Infinity) <= smallBytes && keyLimits.isCalm(caller.keyId);
-}
-
-/** A body that is refused counts among the key's calls too. */
-async function readOrAdmit(
-  read: () => BudgetedCall,
-  admit: false | ((goesAhead: boolean) => Promise<void> | undefined),
-): Promise<BudgetedCall> {
-  try {
-    return read();
-  } catch (reason) {
-    if (admit) await admit(false);
-    throw reason;
-  }
+function isSmall({ headers }: FastifyRequest): boolean {
+  return Number(headers["content-length"] ?? Infinity) <= smallBytes;
 }
 
 interface Received {
@@ -141,21 +121,24 @@ function withCaching(facts: CallBodyFacts, bytes: Buffer, operation: Operation):
   return { facts: isSame ? facts : readBody(cached.bytes, operation), bytes: cached.bytes, notes: [cached.note] };
 }
 
-/** Takes a place among the key's own limits, or rejects with `rate_limited`. */
-export async function admitByLimits(
-  request: FastifyRequest,
+/** Takes a place among the key's own limits; undefined when it has it at once. Rejects with `rate_limited`. */
+export function admitByLimits(
+  { id, caller }: FastifyRequest,
   lease: CallLease,
-  deps: Pick<AcceptDeps, "keyLimits"> & { readonly holdMs: number; readonly goesAhead?: boolean },
-): Promise<void> {
-  const { keyId, limits = {} }: Caller = request.caller;
-  const { holdMs, goesAhead = false } = deps;
-  const admission = await deps.keyLimits.admit(keyId, limits, {
-    id: request.id,
-    holdMs: holdMs + limitMarginMs,
-    goesAhead,
+  { keyLimits, holdMs }: Pick<AcceptDeps, "keyLimits"> & { readonly holdMs: number },
+): Promise<void> | undefined {
+  const { keyId, limits }: Caller = caller;
+  if (!limits) return undefined;
+  const call = { id, holdMs: holdMs + limitMarginMs };
+  const hold = (): void => lease.holdLimits(() => keyLimits.release(keyId, id));
+  if (keyLimits.admitAtOnce(keyId, limits, call)) {
+    hold();
+    return undefined;
+  }
+  return keyLimits.admit(keyId, limits, call).then((admission) => {
+    if (!admission.ok) throw limitReached(limits, admission.retryAfterS);
+    hold();
   });
-  if (!admission.ok) throw limitReached(limits, admission.retryAfterS);
-  lease.holdLimits(() => deps.keyLimits.release(keyId, request.id));
 }
 
 /** For a place among the `concurrent` calls one is told to try again in a second; a minute's calls take longer. */

@@ -22,6 +22,6 @@ export function readCallWishes({ headers, url }: FastifyRequest): CallWishes | u
 }
 
 /** False for nearly every call: then it is simply made. */
-export function hasWishes(headers: IncomingHttpHeaders): boolean {
+function hasWishes(headers: IncomingHttpHeaders): boolean {
   return headers["idempotency-key"] !== undefined || headers["prefer"] !== undefined || isSdkRetry(headers);
 }

@@ -37,7 +37,6 @@ export interface OpenCallOptions {
   readonly lease: CallLease;
   /** What the call holds of its key's budget. */
   readonly hold: Hold | undefined;
-  readonly admission: Promise<void> | undefined;
 }
 
 /** Facts of a call of which nothing was heard. */
@@ -48,11 +47,6 @@ export class OpenCall {
   readonly head: CallHead;
   readonly bytes: Buffer;
   readonly response: ServerResponse;
-  /**
-   * Of a call without wishes that is not streamed: rejects with the answer when the key's limits refuse it; absent when
-   * they have let it in. Until then no worker may have it, but its job may be written: Redis hears of the limits first.
-   */
-  readonly admission: Promise<void> | undefined;
   /** What the call holds of its caller's idempotency key. */
   claim: Claim | undefined;
   readonly #lease: CallLease;
@@ -67,7 +61,6 @@ export class OpenCall {
     this.head = options.head;
     this.bytes = options.bytes;
     this.response = options.response;
-    this.admission = options.admission;
     this.#lease = options.lease;
     this.#hold = options.hold;
     this.#deps = deps;

@@ -15,7 +15,6 @@ import { acknowledgeOutcome, isJoinable, keepOwnOutcome } from "./keep-outcome.t
 import type { OpenCall } from "./open-call.ts";
 import { isLasting } from "./replayable.ts";
 import type { QueuedCallDeps, WaitingCall } from "./queued-deps.ts";
-import { refuseCall } from "./refuse-call.ts";
 import { registerCall } from "./register-call.ts";
 import { nextQueuedStep, type QueuedEvent, type QueuedState } from "./queued-state.ts";
 
@@ -67,7 +66,6 @@ export class QueuedCall implements WaitingCall {
     this.#onEnd = onEnd;
     const [lane, mayTry] = [this.#lane, this.#deps.straightLanes.mayTry(this.#lane)];
     this.#leaveClock = this.#deps.clock.add(this);
-    this.#call.admission?.catch((reason: unknown) => this.#refuse(toGatewayError(reason)));
     if (mayTry) this.#state = "trying";
     // In the same write as the job. One that is tried waits for it: this process may die as soon as a worker has the call.
     registerCall(this.#call, mayTry ? { lane, written: () => this.#try() } : { lane }, this.#deps);
@@ -166,16 +164,7 @@ export class QueuedCall implements WaitingCall {
   #notAdded(reason: unknown): void {
     const isUnsent = reason instanceof AddError && reason.fate === "not_sent";
     if (!isUnsent) this.#mayBeQueued = true;
-    const admission = this.#call.admission ?? Promise.resolve();
-    const decided = (): void => this.#happen(isUnsent ? "not_added" : "add_unknown");
-    admission.then(decided, () => undefined);
-  }
-
-  /** Its job, which may be in Redis by now, is marked as cancelled there. */
-  #refuse(error: GatewayError): void {
-    if (!this.#close()) return;
-    void this.#departure.abandon();
-    void refuseCall(this.#call, error);
+    this.#happen(isUnsent ? "not_added" : "add_unknown");
   }
 
   #goStraight(reopened: boolean): void {
