@@ -110,7 +110,6 @@ export class Session implements FrameOutlet, FrameSink {
 
   release(call: number): void {
     if (!this.#channels.delete(call) || this.#channels.size > 0 || this.#broken) return;
-    if (this.#laterTimer) this.flush();
     this.#listener.idle();
   }
 
