@@ -4,7 +4,7 @@ import type { StoreKeys } from "./store-keys.ts";
 /** Places of ended calls on their way back. */
 export interface LeaseReturns {
   add(keyId: string, callId: string): void;
-  /** What waits for this key; the caller gives it back, with a command that it sends anyway. */
+  /** Of what waits for this key as much as a script may get; the caller gives it back, with a command that it sends anyway. */
   take(keyId: string): readonly string[];
   /** Gives back all that waits. */
   flush(): Promise<void>;
@@ -12,6 +12,8 @@ export interface LeaseReturns {
 
 /** How long other gateways may see a place as taken that is free. */
 const flushMs = 20;
+/** A script can hand on some thousands of arguments. */
+const mostTaken = 1000;
 const none: readonly string[] = [];
 
 /**
@@ -40,6 +42,7 @@ export function createLeaseReturns(redis: RedisConnection, keys: StoreKeys): Lea
     take(keyId) {
       const calls = waiting.get(keyId);
       if (!calls) return none;
+      if (calls.length > mostTaken) return calls.splice(0, mostTaken);
       waiting.delete(keyId);
       return calls;
     },

@@ -72,9 +72,13 @@ export function createLimitQuestions(options: {
       (reply) => {
         const [isRoomy, ...waits] = reply as readonly unknown[];
         roomy.learn(keyId, isRoomy === 1);
-        questions.forEach(({ resolve }, index) => resolve(Number(waits[index])));
+        for (const [index, { resolve }] of questions.entries()) resolve(Number(waits[index]));
       },
-      (error: Error) => questions.forEach(({ reject }) => reject(error)),
+      (error: Error) => {
+        roomy.learn(keyId, false);
+        for (const callId of returned) returns.add(keyId, callId);
+        for (const { reject } of questions) reject(error);
+      },
     );
   }
   function askAll(): void {

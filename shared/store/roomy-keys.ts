@@ -13,20 +13,28 @@ const share = 0.05;
 const mostKeys = 10_000;
 
 export function createRoomyKeys(): RoomyKeys {
-  const roomy = new Map<string, { uncounted: number }>();
+  const known = new Map<string, RoomyKey>();
   return {
     learn(keyId, isRoomy) {
-      if (!isRoomy) roomy.delete(keyId);
-      else if (!roomy.has(keyId)) {
-        if (roomy.size >= mostKeys) roomy.clear();
-        roomy.set(keyId, { uncounted: 0 });
+      const key = known.get(keyId);
+      if (key) {
+        key.isRoomy = isRoomy;
+      } else if (isRoomy) {
+        const oldest = known.size >= mostKeys ? known.keys().next().value : undefined;
+        if (oldest !== undefined) known.delete(oldest);
+        known.set(keyId, { isRoomy, uncounted: 0 });
       }
     },
     take(keyId, { rpm = Infinity, concurrent = Infinity }) {
-      const key = roomy.get(keyId);
-      if (!key || key.uncounted >= Math.floor(share * Math.min(rpm, concurrent))) return undefined;
+      const key = known.get(keyId);
+      if (!key?.isRoomy || key.uncounted >= Math.floor(share * Math.min(rpm, concurrent))) return undefined;
       key.uncounted += 1;
       return () => void (key.uncounted -= 1);
     },
   };
+}
+
+interface RoomyKey {
+  isRoomy: boolean;
+  uncounted: number;
 }

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { expect, inject, test } from "vitest";
 import { createKeyLimits } from "#shared/store/key-limits.ts";
 import { createStoreKeys } from "#shared/store/store-keys.ts";
@@ -168,4 +168,56 @@ test("a call that ends before it is counted leaves no place taken", async () => 
   one.release("key:a", brief);
   await one.close();
   expect(await redis.client.zcard(leases)).toBe(0);
+});
+
+test("while Redis takes no writes nobody is admitted at once, and the limits hold locally", async () => {
+  await using redis = await startRedis();
+  await using bed = createStoreBed(redis.url);
+  const { client } = await bed.connect("command");
+  const one = await openLimits(bed);
+  const limits = { rpm: 100 };
+  expect((await one.admit("key:a", limits, { id: callId(), holdMs })).ok).toBe(true);
+  await client.config("SET", "maxmemory", "1");
+  let admitted = 0;
+  while (one.admitAtOnce("key:a", limits, { id: callId(), holdMs })) admitted += 1;
+  expect(admitted).toBe(5);
+  // Three times as long as calls wait to be counted.
+  await sleep(60);
+  expect(one.admitAtOnce("key:a", limits, { id: callId(), holdMs })).toBe(false);
+  const others = Array.from({ length: 110 }, () => one.admit("key:a", limits, { id: callId(), holdMs }));
+  expect((await Promise.all(others)).filter(({ ok }) => ok)).toHaveLength(100);
+});
+
+test("places that Redis refused to take back are given back later", async () => {
+  await using redis = await startRedis();
+  await using bed = createStoreBed(redis.url);
+  const connection = await bed.connect("command");
+  const { client } = connection;
+  const one = createKeyLimits({ redis: connection, prefix: bed.prefix });
+  const limits = { concurrent: 2 };
+  const id = callId();
+  expect((await one.admit("key:a", limits, { id, holdMs })).ok).toBe(true);
+  // On its own connection, so that it holds for the next question, which takes the place along, and for no more.
+  const refusing = client.config("SET", "min-replicas-to-write", "1");
+  one.release("key:a", id);
+  const next = one.admit("key:a", limits, { id: callId(), holdMs });
+  await setImmediate();
+  await setImmediate();
+  await Promise.all([refusing, client.config("SET", "min-replicas-to-write", "0"), next]);
+  const leases = createStoreKeys(bed.prefix).leases("key:a");
+  await eventually(async () => expect(await client.zcard(leases)).toBe(0));
+});
+
+test("the places of thousands of calls that end at once are given back", async () => {
+  await using bed = createStoreBed(inject("redisUrl"));
+  const { client } = await bed.connect("command");
+  const one = await openLimits(bed);
+  const limits = { concurrent: 20_000 };
+  const leases = createStoreKeys(bed.prefix).leases("key:a");
+  const ids = Array.from({ length: 9000 }, callId);
+  await Promise.all(ids.map((id) => one.admit("key:a", limits, { id, holdMs })));
+  await eventually(async () => expect(await client.zcard(leases)).toBe(ids.length));
+  for (const id of ids) one.release("key:a", id);
+  expect((await one.admit("key:a", limits, { id: callId(), holdMs })).ok).toBe(true);
+  await eventually(async () => expect(await client.zcard(leases)).toBe(1));
 });

@@ -43,7 +43,7 @@ export async function receiveBatch(
   const idempotencyKey = readIdempotencyKey(request.headers);
   const lease = takeLease(deps.guard, deps.budget);
   try {
-    if (request.caller.limits) await admitByLimits(request, lease, { ...deps, holdMs: deps.server.bodyTimeoutMs });
+    await admitByLimits(request, lease, { ...deps, holdMs: deps.server.bodyTimeoutMs });
     const { keyId, budget } = request.caller;
     if (budget) await checkBudget(keyId, budget, deps);
     const batch = newBatch(request, deps);

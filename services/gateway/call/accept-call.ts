@@ -48,14 +48,11 @@ export async function acceptCall(
     const onDisconnect = readOnDisconnect(request.headers);
     const times = readCallTimes(request.headers, false, acceptedAt);
     const admission = admitByLimits(request, lease, { ...deps, holdMs: times.deadlineAt - acceptedAt });
-    // What is wrong with a small body is told first, and its refusal may say which model it was for.
-    if (isSmall(request)) admission?.catch(() => undefined);
-    else await admission;
+    if (admission) await admission;
     const options = { limits: deps.server, budget: deps.budget };
     const bytes = await readPayload(request.raw, reply.raw, options);
     lease.holdBytes(bytes.length);
     const call = readCall(arrival, { bytes, onDisconnect }, deps);
-    if (admission) await admission;
     const { budget } = request.caller;
     const isPaid = budget !== undefined && call.head.operation === "messages";
     const hold = isPaid ? await reserveBudget(call, budget, deps) : undefined;
@@ -64,13 +61,6 @@ export async function acceptCall(
     lease.release();
     throw reason;
   }
-}
-
-/** Larger bodies are not read before the key's limits have let the call in. */
-const smallBytes = 16_384;
-
-function isSmall({ headers }: FastifyRequest): boolean {
-  return Number(headers["content-length"] ?? Infinity) <= smallBytes;
 }
 
 interface Received {
